@@ -1,0 +1,1 @@
+"""Decide: stored logits against the operating point. Sensitivity counts normal (BI-RADS 1) as positive throughout."""

@@ -1,0 +1,71 @@
+"""The models of one bundle, warm and ready: dual-view logits of pairs, whole-image logits and attention of views.
+
+Each image is encoded once; the dual-view head then combines the features of an image and of its registered counterpart.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from triage.core.study import DUAL_VIEW_SHAPE, WHOLE_IMAGE_SHAPE, Float32Image, UInt16Image, model_input
+from triage.infer.bundle import Bundle
+from triage.infer.runtime import FloatArray, Model
+
+GPU_BATCH = 8
+"""Images a pass on a GPU: a four-view exam and its registered counterparts. On a CPU batching buys nothing."""
+
+
+class Engine:
+    """Loads the three models of a bundle and warms them up.
+
+    Raises:
+        BundleError: a model cannot be loaded. ConfigurationError: the device asked for is not really in use.
+    """
+
+    def __init__(self, bundle: Bundle, device: Literal["auto", "cpu", "gpu"] = "auto", threads: int = 1) -> None:
+        self.bundle = bundle
+        self._encoder = Model(bundle.file("encoder.onnx"), device, threads)
+        # The head is tiny: one thread spares the hand-over.
+        self._dual_head = Model(bundle.file("dual_head.onnx"), device, 1)
+        self._whole_image = Model(bundle.file("whole_image.onnx"), device, threads)
+        self.device = self._encoder.device
+        self._batch = GPU_BATCH if self.device == "gpu" else 1
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        blank = np.zeros(DUAL_VIEW_SHAPE, np.uint16)
+        self.dual_view([blank] * self._batch, [blank] * self._batch)
+        self.whole_image([np.zeros(WHOLE_IMAGE_SHAPE, np.uint16)])
+
+    def dual_view(self, main: Sequence[UInt16Image], contralateral: Sequence[UInt16Image]) -> list[float]:
+        """Logit of each main image beside its registered contralateral view; all images on DUAL_VIEW_SHAPE."""
+        features = self._encode([*main, *contralateral])
+        half = len(main)
+        return [
+            float(
+                self._dual_head(main=features[i : i + 1], contralateral=features[half + i : half + i + 1])["logit"][0]
+            )
+            for i in range(half)
+        ]
+
+    def _encode(self, images: Sequence[UInt16Image]) -> FloatArray:
+        batches = [images[start : start + self._batch] for start in range(0, len(images), self._batch)]
+        encoded = [
+            self._encoder(image=np.concatenate([model_input(image) for image in batch]))["features"]
+            for batch in batches
+        ]
+        return np.concatenate(encoded)
+
+    def whole_image(self, images: Sequence[UInt16Image]) -> list[tuple[float, Float32Image]]:
+        """Logit and attention map (cells over WHOLE_IMAGE_SHAPE, summing to 1) of each image."""
+        results = []
+        for image in images:
+            output = self._whole_image(image=model_input(image))
+            results.append((float(output["logit"][0]), output["attention"][0]))
+        return results
+
+    def fuse(self, dual_view: float, whole_image: float) -> float:
+        """The bundle's fused logit."""
+        fusion = self.bundle.manifest.fusion
+        return fusion.dual_view * dual_view + fusion.whole_image * whole_image + fusion.intercept
