@@ -1,0 +1,51 @@
+# Two commands do everything on a fresh Debian or Ubuntu machine: `make demo` and `make test`.
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# Unless an index is configured, PyTorch's CPU wheels spare gigabytes of CUDA.
+APT    := DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get
+
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/.demo
+	@echo "== demo: starts the service, sends studies to its C-STORE port, prints the results (about 3 minutes) =="
+	$(VENV)/bin/triage demo
+
+test: $(VENV)/.test
+	@echo "== test: ruff, mypy and the tests with DCMTK, dciodvfy and Chromium (about 10 minutes on two cores) =="
+	$(MAKE) --no-print-directory lint
+	$(PYTHON) -m pytest -q
+
+lint: $(VENV)/.test
+	$(VENV)/bin/ruff check triage training tests benchmarks
+	$(VENV)/bin/ruff format --check -q triage training tests benchmarks
+	$(VENV)/bin/mypy
+
+bench: $(VENV)/.test
+	@echo "== bench: ratios to named peers in the same run (about 5 minutes) =="
+	for file in benchmarks/*.py; do $(PYTHON) $$file || exit 1; done
+
+$(VENV)/bin/python:
+	@echo "== making the Python environment in $(VENV) =="
+	@command -v python3 >/dev/null && python3 -c 'import venv, ensurepip' 2>/dev/null \
+		|| { $(APT) update -q && $(APT) install -y -q python3 python3-venv; }
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; this is $$(python3 --version)"; exit 1; }
+	python3 -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "== installing the service (about 1 minute, 250 MB) and DCMTK, which plays the PACS =="
+	$(PYTHON) -m pip install -q -c constraints.txt -e '.[cpu]'
+	@command -v storescu >/dev/null && command -v storescp >/dev/null \
+		|| { $(APT) update -q && $(APT) install -y -q dcmtk; }
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	@echo "== installing what the tests need (about 2 minutes, 1 GB): PyTorch, DCMTK, dicom3tools, Chromium =="
+	$(PYTHON) -m pip install -q -c constraints.txt -e '.[cpu,training,postgres,dev]'
+	@command -v dciodvfy >/dev/null && command -v chromium >/dev/null \
+		|| { $(APT) update -q && $(APT) install -y -q dcmtk dicom3tools chromium; }
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,5 @@
+"""`python -m training` is the command `triage-train`."""
+
+from training.cli import app
+
+app()

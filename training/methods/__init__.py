@@ -1,0 +1,1 @@
+"""Methods: what is learnt. Each is a `training.loop.Method` over cached images."""

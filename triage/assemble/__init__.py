@@ -1,0 +1,1 @@
+"""Assemble: when a study is complete, and who works on it."""

@@ -1,0 +1,1 @@
+"""Deliver: sends results, each at least once and under the same UIDs, until the destination has them."""

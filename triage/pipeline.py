@@ -1,0 +1,202 @@
+"""The journey as code: one study through every stage, from ledger rows to a finding, its pictures and its report.
+
+Input: a claim on one revision of a study. Output: a result in the ledger with its planned deliveries, attention maps on
+disk. Whatever is wrong with an image becomes its coded reason; only a fault of the machine (disk, database) escapes,
+and then the claim is tried again.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from triage import __version__
+from triage.accept.exam_rules import exam_reasons
+from triage.core.errors import Rejected, TriageError
+from triage.core.finding import ImageFinding, Logits, Outcome, Registration, StudyFinding
+from triage.core.reasons import Reason, reason
+from triage.core.study import PreparedView, RegisteredPair
+from triage.core.views import View
+from triage.decide.operating_point import CalibrationRecord
+from triage.decide.rule import judge_exam
+from triage.infer.engine import Engine
+from triage.intake import ViewsAtHand
+from triage.register.affine import register_pair
+from triage.register.pairs import contralateral
+from triage.report.outputs import Outputs
+from triage.store.ledger import Ledger
+from triage.store.records import Claim, StoredInstance
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Everything that analysing a study needs; one for each worker process."""
+
+    ledger: Ledger
+    engine: Engine
+    calibration: CalibrationRecord
+    views: ViewsAtHand
+    outputs: Outputs
+    threads: int
+
+    def analyse(self, claim: Claim) -> None:
+        """Brings one claimed revision to a result. Whatever is raised leaves the claim to be tried again."""
+        started = time.monotonic()
+        record = self.ledger.study(claim.study_instance_uid)
+        if record is None:
+            raise TriageError(f"study {claim.study_instance_uid} was claimed but is not in the ledger")
+        instances = record.instances
+        finding = self._give_up(claim, instances) if claim.exhausted else self._evaluate(claim, instances)
+        deliveries = self.outputs.plan(finding, instances, record.deliveries)
+        held = self.ledger.finish(claim, finding, deliveries, dead=claim.exhausted)
+        log.info(
+            "study %s revision %d: %s %s in %.2f s%s",
+            claim.study_instance_uid,
+            claim.rev,
+            finding.outcome,
+            [found.code for found in finding.reasons],
+            time.monotonic() - started,
+            "" if held else " (claim lost: nothing written)",
+        )
+
+    def _give_up(self, claim: Claim, instances: Sequence[StoredInstance]) -> StudyFinding:
+        images = tuple(_image(one) for one in instances)
+        found = reason("attempts-exhausted", f"Analysis failed {claim.attempts - 1} times and was given up.")
+        return self._finding(claim, instances, Outcome.NOT_EVALUATED, images, (found,))
+
+    def _evaluate(self, claim: Claim, instances: Sequence[StoredInstance]) -> StudyFinding:
+        headers = [one.header for one in instances]
+        refusals = (*exam_reasons(headers), *self._uncalibrated(instances))
+        images = self._score({one.header.sop_instance_uid: one for one in instances if one.header.analysable})
+        set_aside = [_image(one) for one in instances if not one.header.analysable]
+        outcome, judged, reasons = judge_exam(list(images.values()), refusals, self.calibration.operating_point)
+        return self._finding(claim, instances, outcome, (*judged, *set_aside), reasons)
+
+    def _uncalibrated(self, instances: Sequence[StoredInstance]) -> tuple[Reason, ...]:
+        devices = {
+            (str(attributes.get("Manufacturer") or ""), str(attributes.get("ManufacturerModelName") or ""))
+            for attributes in (one.header.attributes for one in instances if one.header.analysable)
+        }
+        unseen = sorted(device for device in devices if not self.calibration.covers(*device))
+        return tuple(
+            reason(
+                "uncalibrated-device",
+                f"No operating point was calibrated for {' '.join(device).strip() or 'an unnamed device'}.",
+            )
+            for device in unseen
+        )
+
+    def _score(self, instances: Mapping[str, StoredInstance]) -> dict[str, ImageFinding]:
+        """A finding for each analysable image; scores for those whose header and pixels allow it."""
+        findings = {uid: _image(one) for uid, one in instances.items()}
+        prepared: dict[str, PreparedView] = {}
+        eligible = [one for one in instances.values() if one.header.eligible]
+        with ThreadPoolExecutor(self.threads) as pool:
+            for one, result in zip(eligible, pool.map(self._prepared, eligible), strict=True):
+                uid = one.header.sop_instance_uid
+                if isinstance(result, Reason):
+                    findings[uid] = _refused(findings[uid], result)
+                else:
+                    prepared[uid] = result
+            pairs = self._register(pool, {uid: view for uid in prepared if (view := findings[uid].view)}, prepared)
+        for uid, view in prepared.items():
+            findings[uid] = self._score_image(findings[uid], view, pairs.get(uid, ()), instances[uid].sha256)
+        return findings
+
+    def _prepared(self, instance: StoredInstance) -> PreparedView | Reason:
+        try:
+            return self.views.get(instance)
+        except Rejected as rejected:
+            return rejected.reason
+
+    def _register(
+        self, pool: ThreadPoolExecutor, views: Mapping[str, View], prepared: Mapping[str, PreparedView]
+    ) -> dict[str, tuple[RegisteredPair | Reason, ...]]:
+        """Each image with every eligible image of the same view of the other breast, aligned to it."""
+        partners = contralateral(views)
+        jobs = [(uid, other) for uid, others in partners.items() for other in others]
+        results = pool.map(lambda job: _aligned(prepared[job[0]], prepared[job[1]]), jobs)
+        pairs: dict[str, tuple[RegisteredPair | Reason, ...]] = {}
+        for (uid, _), result in zip(jobs, results, strict=True):
+            pairs[uid] = (*pairs.get(uid, ()), result)
+        return pairs
+
+    def _score_image(
+        self, finding: ImageFinding, view: PreparedView, pairs: tuple[RegisteredPair | Reason, ...], sha256: str
+    ) -> ImageFinding:
+        try:
+            [(whole_image, attention)] = self.engine.whole_image([view.whole_image])
+            self.views.write_attention(sha256, attention, view, self.engine.bundle.sha256)
+            failed = [pair for pair in pairs if isinstance(pair, Reason)]
+            aligned = [pair for pair in pairs if isinstance(pair, RegisteredPair)]
+            if failed or not aligned or not all(pair.accepted for pair in aligned):
+                scored = replace(finding, logits=Logits(None, whole_image, None), registration=_registration(aligned))
+                found = failed[0] if failed else reason("registration-failed")
+                return _refused(scored, found) if pairs else scored
+            # With several images of one view the most suspicious partner counts.
+            dual_view = min(self.engine.dual_view([view.dual_view] * len(aligned), [pair.moving for pair in aligned]))
+        except Exception:
+            log.exception("the models failed on image %s", finding.sop_instance_uid)
+            return _refused(finding, reason("model-failed"))
+        logits = Logits(dual_view, whole_image, self.engine.fuse(dual_view, whole_image))
+        return replace(finding, logits=logits, registration=_registration(aligned))
+
+    def _finding(
+        self,
+        claim: Claim,
+        instances: Sequence[StoredInstance],
+        outcome: Outcome,
+        images: tuple[ImageFinding, ...],
+        reasons: tuple[Reason, ...],
+    ) -> StudyFinding:
+        bundle, point = self.engine.bundle.identity, self.calibration.operating_point
+        manifest = sorted((one.header.sop_instance_uid, one.sha256) for one in instances)
+        made_from = [claim.study_instance_uid, manifest, bundle.sha256, point.id, __version__, claim.exhausted]
+        return StudyFinding(
+            study_instance_uid=claim.study_instance_uid,
+            revision=claim.rev,
+            outcome=outcome,
+            reasons=reasons,
+            images=images,
+            operating_point=point,
+            bundle=bundle,
+            result_id=hashlib.sha256(json.dumps(made_from).encode()).hexdigest(),
+            decided_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+
+
+def _image(instance: StoredInstance) -> ImageFinding:
+    header = instance.header
+    return ImageFinding(
+        header.sop_instance_uid,
+        header.sop_class_uid,
+        header.series_instance_uid,
+        header.laterality,
+        header.view_position,
+        header.eligible,
+        tuple(found.on(header.sop_instance_uid) for found in header.reasons),
+    )
+
+
+def _refused(finding: ImageFinding, found: Reason) -> ImageFinding:
+    return replace(finding, eligible=False, reasons=(*finding.reasons, found.on(finding.sop_instance_uid)))
+
+
+def _aligned(fixed: PreparedView, moving: PreparedView) -> RegisteredPair | Reason:
+    try:
+        return register_pair(fixed, moving)
+    except Rejected as rejected:
+        return rejected.reason
+
+
+def _registration(aligned: Sequence[RegisteredPair]) -> Registration | None:
+    if not aligned:
+        return None
+    worst = min(aligned, key=lambda pair: pair.quality)
+    return Registration(round(worst.quality, 4), worst.accepted, worst.method)

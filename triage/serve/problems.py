@@ -1,0 +1,90 @@
+"""Serve: errors as RFC 9457 problem details for programs, as a page for people. Never repeats what the caller sent."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from triage.serve.pages.templates import TEMPLATES
+from triage.serve.security import SECURITY_HEADERS
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class FieldError(BaseModel):
+    """One value of the request that cannot be used."""
+
+    location: str = Field(description="Where it stands, such as `query limit`.")
+    message: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str = Field(default="about:blank", description="`about:blank`: the status says all (RFC 9457 4.2.1).")
+    title: str
+    status: int
+    detail: str
+    instance: str = Field(description="Path of the request.")
+    errors: list[FieldError] | None = Field(default=None, description="Only for 422.")
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What the OpenAPI document says of a route's errors."""
+    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {
+        status: {"model": Problem, "description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: schema}}
+        for status in statuses
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Makes every error of the application a problem."""
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(Exception, _unexpected_error)
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _answer(request, error.status_code, str(error.detail), headers=dict(error.headers or {}))
+
+
+def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        FieldError(location=" ".join(str(part) for part in item["loc"]), message=item["msg"]) for item in error.errors()
+    ]
+    detail = "; ".join(f"{one.location}: {one.message}" for one in errors)
+    return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors)
+
+
+def _unexpected_error(request: Request, error: Exception) -> Response:
+    log.error("request %s failed: %s", request.url.path, type(error).__name__)
+    detail = "The service met an unexpected error; its log says more. No result was changed."
+    # The outermost layer of the application answers here, outside the middleware that adds these headers.
+    return _answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail, headers=SECURITY_HEADERS)
+
+
+def _answer(
+    request: Request,
+    status: int,
+    detail: str,
+    errors: list[FieldError] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    title = HTTPStatus(status).phrase
+    if not request.url.path.startswith("/api/") and "text/html" in request.headers.get("accept", ""):
+        context = {"title": title, "detail": detail}
+        return TEMPLATES.TemplateResponse(request, "error.html", context, status_code=status, headers=headers)
+    problem = Problem(title=title, status=status, detail=detail, instance=request.url.path, errors=errors)
+    content = jsonable_encoder(problem, exclude_none=True)
+    return JSONResponse(content, status_code=status, headers=headers, media_type=MEDIA_TYPE)

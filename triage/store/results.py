@@ -1,0 +1,120 @@
+"""Stage: store. Putting a result in force and its deliveries into the outbox; reading the result before."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, and_, select, update
+
+from triage.core.errors import TriageError
+from triage.core.finding import StudyFinding
+from triage.store import tables as t
+from triage.store.audit import append
+from triage.store.codec import finding_from_json, finding_to_json
+from triage.store.database import insert_new, reading, writing
+from triage.store.records import Claim, PlannedDelivery, PreviousResult
+from triage.store.rows import Part, deliveries_where
+from triage.store.studies import change_held, held
+
+
+class Results(Part):
+    """What becomes of a study once it is analysed."""
+
+    def finish(
+        self, claim: Claim, finding: StudyFinding, deliveries: Sequence[PlannedDelivery], dead: bool = False
+    ) -> bool:
+        """Puts a result in force and its deliveries into the outbox, in one transaction.
+
+        The same result id is written once however often it is made. Deliveries of older results that were not sent yet
+        are failed as superseded. `dead` gives the study up until a new image comes. If images came meanwhile, the study
+        stays open and will be claimed again. Returns False, and writes nothing, if the claim was lost.
+        """
+        now = self._now()
+        with writing(self._engine) as connection:
+            study = held(connection, claim)
+            if study is None:
+                return False
+            _insert_result(connection, finding)
+            _plan(connection, finding, deliveries, now)
+            _supersede_deliveries(connection, finding, now)
+            closed = "dead" if dead else "done"
+            changes = {
+                "done_rev": claim.rev,
+                "state": closed if study.rev == claim.rev else "receiving",
+                "lease_until": None,
+                "result_id": finding.result_id,
+            }
+            changed = change_held(connection, claim, changes)
+            detail = {
+                "result_id": finding.result_id,
+                "revision": claim.rev,
+                "outcome": finding.outcome.value,
+                "reasons": sorted({one.code for one in finding.reasons}),
+                "dead": dead,
+            }
+            append(connection, now, "result", claim.study_instance_uid, detail)
+        return changed
+
+    def previous_result(self, study_instance_uid: str) -> PreviousResult | None:
+        """The result in force, with its deliveries, or None.
+
+        Its result id equals that of the result in the making if the same inputs are analysed again: such a result has
+        no predecessor.
+        """
+        with reading(self._engine) as connection:
+            statement = (
+                select(t.result.c.finding)
+                .join(t.study, t.study.c.result_id == t.result.c.result_id)
+                .where(t.study.c.study_instance_uid == study_instance_uid)
+            )
+            value = connection.execute(statement).scalar_one_or_none()
+            if value is None:
+                return None
+            finding = finding_from_json(value)
+            return PreviousResult(finding, deliveries_where(connection, t.delivery.c.result_id == finding.result_id))
+
+
+def _insert_result(connection: Connection, finding: StudyFinding) -> None:
+    row = {
+        "result_id": finding.result_id,
+        "study_instance_uid": finding.study_instance_uid,
+        "revision": finding.revision,
+        "outcome": finding.outcome.value,
+        "finding": finding_to_json(finding),
+        "decided_at": datetime.fromisoformat(finding.decided_at),
+    }
+    insert_new(connection, t.result, row, t.result.c.result_id)
+    owner = select(t.result.c.study_instance_uid).where(t.result.c.result_id == finding.result_id)
+    if connection.execute(owner).scalar_one() != finding.study_instance_uid:
+        raise TriageError(f"result {finding.result_id} belongs to another study")
+
+
+def _plan(connection: Connection, finding: StudyFinding, deliveries: Sequence[PlannedDelivery], now: datetime) -> None:
+    for one in deliveries:
+        row = {
+            "result_id": finding.result_id,
+            "study_instance_uid": finding.study_instance_uid,
+            "destination": one.destination,
+            "output": one.output,
+            "sop_instance_uid": one.sop_instance_uid,
+            "path": one.path,
+            "state": "pending",
+            "created_at": now,
+            "next_at": now,
+        }
+        insert_new(connection, t.delivery, row, t.delivery.c.id)
+
+
+def _supersede_deliveries(connection: Connection, finding: StudyFinding, now: datetime) -> None:
+    """Only the newest result is sent: older unsent ones fail; those of a result that is in force again are revived."""
+    delivery = t.delivery.c
+    older = and_(delivery.study_instance_uid == finding.study_instance_uid, delivery.result_id != finding.result_id)
+    connection.execute(
+        update(t.delivery)
+        .where(older, delivery.state == "pending")
+        .values(state="failed", last_error=f"superseded by revision {finding.revision}")
+    )
+    connection.execute(
+        update(t.delivery)
+        .where(delivery.result_id == finding.result_id, delivery.state == "failed")
+        .values(state="pending", attempts=0, created_at=now, next_at=now)
+    )
