@@ -1,5 +1,9 @@
 """Headers of a valid digital mammography exam, without pixels, for tests of header rules and reports."""
 
+import random
+
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -51,3 +55,39 @@ def mg_header(view: str = "RCC", **changes: object) -> Dataset:
 def four_views(**changes: object) -> list[Dataset]:
     """The complete exam RCC, LCC, RMLO, LMLO, each with the same changes."""
     return [mg_header(view, **changes) for view in VIEWS]
+
+
+GARBAGE = (
+    b"",
+    b"\x00",
+    b"\xff\xfe\x00\x01",
+    b"R\\L",
+    b"-1",
+    b"1e999",
+    b"\x1b$B;3",
+    b"A" * 300,
+    b"\xfe\xff\x00\xe0\x08\x00\x00\x00",
+)
+
+
+def mutate(ds: Dataset, chance: random.Random) -> set[str]:
+    """Damage 1 to 8 elements in place; returns the keywords that were deleted or emptied."""
+    gone = set()
+    for tag in chance.sample(sorted(ds.keys()), chance.randint(1, 8)):
+        keyword = keyword_for_tag(tag)
+        match chance.randrange(4):
+            case 0:
+                del ds[tag]
+                gone.add(keyword)
+            case 1:
+                ds._dict[tag] = RawDataElement(tag, chance.choice(["CS", "LO"]), 0, b"", 0, False, True)
+                gone.add(keyword)
+            case 2:
+                value, vr = (
+                    chance.choice(GARBAGE),
+                    chance.choice(["CS", "US", "SQ", "DS", "PN", "UI", "OB", "UN", "ZZ"]),
+                )
+                ds._dict[tag] = RawDataElement(tag, vr, len(value), value, 0, False, True)
+            case 3 if ds[tag].VR not in ("SQ", "US"):
+                ds[tag].value = ["X", "Y"] if ds[tag].VR in ("CS", "LO", "SH") else ds[tag].value
+    return gone

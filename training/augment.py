@@ -60,7 +60,9 @@ def photometric(images: Tensor, strength: Augmentation) -> Tensor:
     breast = images > 0
     changed = images
     if strength.gamma:
-        changed = changed.clamp(min=1e-6) ** (2 ** _uniform(n, -strength.gamma, strength.gamma, images)).view(n, 1, 1, 1)
+        changed = changed.clamp(min=1e-6) ** (2 ** _uniform(n, -strength.gamma, strength.gamma, images)).view(
+            n, 1, 1, 1
+        )
     if strength.contrast:
         factor = 1 + _uniform(n, -strength.contrast, strength.contrast, images).view(n, 1, 1, 1)
         mean = changed.sum(dim=(2, 3), keepdim=True) / breast.sum(dim=(2, 3), keepdim=True).clamp(min=1)

@@ -116,19 +116,29 @@ def fit(method: Method, settings: LoopSettings, run: Path) -> Path:
             progress.best = metrics[method.selection]
             _save(method.state_dict(), run / BEST)
         seconds = time.monotonic() - started
-        _record(run, {"epoch": progress.epoch, "step": progress.step, "loss": loss, **metrics, "best": better, "seconds": seconds})
+        _record(
+            run,
+            {
+                "epoch": progress.epoch,
+                "step": progress.step,
+                "loss": loss,
+                **metrics,
+                "best": better,
+                "seconds": seconds,
+            },
+        )
         _save(_state(method, optimizer, progress), run / LAST)
     method.load_state_dict(torch.load(run / BEST, map_location=settings.device, weights_only=True))
     return run / BEST
 
 
-def _one_epoch(
-    method: Method, optimizer: torch.optim.Optimizer, settings: LoopSettings, progress: _Progress
-) -> float:
+def _one_epoch(method: Method, optimizer: torch.optim.Optimizer, settings: LoopSettings, progress: _Progress) -> float:
     method.train()
     generator = np.random.default_rng([settings.seed, progress.epoch])
     total, batches, first_step = 0.0, 0, progress.step
-    bar = tqdm(method.epoch(generator), desc=f"epoch {progress.epoch + 1}/{settings.epochs}", disable=not sys.stderr.isatty())
+    bar = tqdm(
+        method.epoch(generator), desc=f"epoch {progress.epoch + 1}/{settings.epochs}", disable=not sys.stderr.isatty()
+    )
     optimizer.zero_grad(set_to_none=True)
     for batch in bar:
         with autocast(settings):

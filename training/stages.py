@@ -82,7 +82,9 @@ def load(path: Path) -> dict[str, torch.Tensor]:
         TriageError: that stage was not trained.
     """
     if not path.is_file():
-        raise TriageError(f"{path} does not exist; train that stage first (triage-train fit --stage {path.parent.name})")
+        raise TriageError(
+            f"{path} does not exist; train that stage first (triage-train fit --stage {path.parent.name})"
+        )
     return cast(dict[str, torch.Tensor], torch.load(path, map_location="cpu", weights_only=True))
 
 

@@ -23,7 +23,9 @@ def extension_loads() -> bool:
     package = importlib.util.find_spec("torchvision")
     if package is None or package.origin is None:
         return False
-    extensions = sorted(Path(package.origin).parent.glob("_C*.so")) + sorted(Path(package.origin).parent.glob("_C*.pyd"))
+    extensions = sorted(Path(package.origin).parent.glob("_C*.so")) + sorted(
+        Path(package.origin).parent.glob("_C*.pyd")
+    )
     try:
         for extension in extensions:
             ctypes.CDLL(str(extension))

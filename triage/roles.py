@@ -56,15 +56,15 @@ def calibration_of(bundle: bundles.Bundle) -> CalibrationRecord:
 
 def starting(settings: Settings, role: str) -> Heartbeat:
     """The heartbeat of a role, at its start."""
-    heartbeat = Heartbeat(settings.home / "run", role)
+    heartbeat = Heartbeat(settings.home, role)
     heartbeat.beat(RoleState.STARTING)
     return heartbeat
 
 
-def beat_until(stop: threading.Event, heartbeat: Heartbeat, detail: str, facts: dict[str, Any] | None = None) -> None:
+def beat_until(stop: threading.Event, heartbeat: Heartbeat, detail: dict[str, Any]) -> None:
     """Says every two seconds that the role is alive; blocks until stopped."""
     while not stop.is_set():
-        heartbeat.beat(RoleState.READY, detail, facts)
+        heartbeat.beat(RoleState.READY, detail)
         stop.wait(BEAT_SECONDS)
     heartbeat.end()
 
@@ -83,7 +83,7 @@ def run_scp(settings: Settings, stop: threading.Event) -> None:
     try:
         address = f"{settings.dicom.ae_title}@{settings.dicom.host}:{settings.dicom.port}"
         log.info("listening as %s", address)
-        beat_until(stop, heartbeat, address)
+        beat_until(stop, heartbeat, {"address": address})
     finally:
         server.shutdown()
 
@@ -122,12 +122,12 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
     threading.Thread(target=dispatcher.run, args=(stop,), name="dispatcher").start()
     log.info("bundle %s %s on %s with %d threads", bundle.manifest.name, bundle.sha256[:12], engine.device, threads)
     try:
-        facts = {
+        detail = {
             "bundle": asdict(bundle.identity),
             "device": engine.device,
             "operating_point": asdict(calibration.operating_point),
         }
-        beat_until(stop, heartbeat, f"{len(senders)} destination(s)", facts)
+        beat_until(stop, heartbeat, detail)
     finally:
         outbox.stop()
 
@@ -140,11 +140,11 @@ def run_api(settings: Settings, stop: threading.Event) -> None:
 
     heartbeat = starting(settings, "api")
     ledger = open_ledger(settings)
-    app = create_app(ledger, Pictures(settings.home / "pictures"), HealthCheck(settings.home / "run", ledger))
+    app = create_app(ledger, Pictures(settings.home / "pictures"), HealthCheck(settings.home, ledger))
     listener = listen(settings.http.host, settings.http.port)
     address = f"http://{settings.http.host}:{listener.getsockname()[1]}/"
     log.info("worklist at %s", address)
-    threading.Thread(target=beat_until, args=(stop, heartbeat, address), name="heartbeat", daemon=True).start()
+    threading.Thread(target=beat_until, args=(stop, heartbeat, {"address": address}), name="heartbeat", daemon=True).start()
     run(app, listener, stop)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from mg_headers import EXPLICIT, MG, code, mg_header
+from mg_headers import EXPLICIT, MG, code, mg_header, mutate
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
@@ -75,6 +75,7 @@ WRONG = [
     ("not-monochrome", {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}),
     ("not-monochrome", {"PhotometricInterpretation": "PALETTE COLOR"}),
     ("undecodable", {"Rows": None}),
+    ("undecodable", {"SeriesInstanceUID": "no UID"}),
 ]
 
 SET_ASIDE_CASES = [
@@ -254,42 +255,6 @@ def test_damage_to_an_element_is_not_its_absence(keyword: str, vr: str, value: b
     found = describe(ds, EXPLICIT)
     assert not found.eligible
     assert any(one.code == "undecodable" and keyword in one.text for one in found.reasons)
-
-
-GARBAGE = (
-    b"",
-    b"\x00",
-    b"\xff\xfe\x00\x01",
-    b"R\\L",
-    b"-1",
-    b"1e999",
-    b"\x1b$B;3",
-    b"A" * 300,
-    b"\xfe\xff\x00\xe0\x08\x00\x00\x00",
-)
-
-
-def mutate(ds: Dataset, chance: random.Random) -> set[str]:
-    """Damage 1 to 8 elements in place; returns the keywords that were deleted or emptied."""
-    gone = set()
-    for tag in chance.sample(sorted(ds.keys()), chance.randint(1, 8)):
-        keyword = pydicom.datadict.keyword_for_tag(tag)
-        match chance.randrange(4):
-            case 0:
-                del ds[tag]
-                gone.add(keyword)
-            case 1:
-                ds._dict[tag] = RawDataElement(tag, chance.choice(["CS", "LO"]), 0, b"", 0, False, True)
-                gone.add(keyword)
-            case 2:
-                value, vr = (
-                    chance.choice(GARBAGE),
-                    chance.choice(["CS", "US", "SQ", "DS", "PN", "UI", "OB", "UN", "ZZ"]),
-                )
-                ds._dict[tag] = RawDataElement(tag, vr, len(value), value, 0, False, True)
-            case 3 if ds[tag].VR not in ("SQ", "US"):
-                ds[tag].value = ["X", "Y"] if ds[tag].VR in ("CS", "LO", "SH") else ds[tag].value
-    return gone
 
 
 @pytest.mark.parametrize("seed", range(300))

@@ -45,8 +45,15 @@ def test_constraints_hold(engine: Engine) -> None:
     with pytest.raises(IntegrityError), writing(engine) as connection:
         connection.execute(
             t.delivery.insert().values(
-                result_id="none", study_instance_uid="1", destination="d", output="sr", sop_instance_uid="1", path="p",
-                state="pending", created_at=func.now(), next_at=func.now(),
+                result_id="none",
+                study_instance_uid="1",
+                destination="d",
+                output="sr",
+                sop_instance_uid="1",
+                path="p",
+                state="pending",
+                created_at=func.now(),
+                next_at=func.now(),
             )  # fmt: skip
         )
 

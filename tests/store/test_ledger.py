@@ -17,7 +17,9 @@ def state(ledger: Ledger) -> State:
 
 
 def test_an_instance_comes_back_as_it_was_recorded(ledger: Ledger) -> None:
-    given = header(reasons=(reason("implant", "Implant!", "1.2"),), attributes={"PatientID": "Ä\u3042", "list": [1, 2.5]})
+    given = header(
+        reasons=(reason("implant", "Implant!", "1.2"),), attributes={"PatientID": "Ä\u3042", "list": [1, 2.5]}
+    )
     assert ledger.record_instance(given, digest(1), "/spool/x.dcm", at_once)
     [stored] = ledger.instances(STUDY)
     assert stored.header == given
@@ -47,7 +49,9 @@ def test_other_bytes_under_one_uid_are_a_new_revision_and_the_current_version(le
 def test_the_first_image_that_says_so_names_the_patient(ledger: Ledger) -> None:
     ledger.record_instance(header(1, attributes={}), digest(1), "p", at_once)
     ledger.record_instance(header(2, attributes={"PatientName": "Doe^Jane"}), digest(2), "p", at_once)
-    ledger.record_instance(header(3, attributes={"PatientName": "Roe^Ann", "StudyDate": "20260101"}), digest(3), "p", at_once)
+    ledger.record_instance(
+        header(3, attributes={"PatientName": "Roe^Ann", "StudyDate": "20260101"}), digest(3), "p", at_once
+    )
     record = ledger.study(STUDY)
     assert record is not None
     assert (record.row.patient_name, record.row.study_date) == ("Doe^Jane", "20260101")

@@ -76,7 +76,10 @@ def part(folder: Path, name: str, *, paired: bool) -> Part:
         entries = [
             entry
             for entry in csv.DictReader(file)
-            if entry["split"] == name and not entry["rejected"] and entry["normal"] and (entry["registration"] or not paired)
+            if entry["split"] == name
+            and not entry["rejected"]
+            and entry["normal"]
+            and (entry["registration"] or not paired)
         ]
     if not entries:
         raise TriageError(f"{folder}: no usable images in part {name!r}")

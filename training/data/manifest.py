@@ -89,7 +89,9 @@ def read_manifest(path: Path, *, check_files: bool = True) -> Manifest:
         try:
             row = ImageRow.model_validate(content)
         except ValidationError as error:
-            problems += [f"line {line}: {'.'.join(map(str, e['loc']))} is {e['input']!r}: {e['msg']}" for e in error.errors()]
+            problems += [
+                f"line {line}: {'.'.join(map(str, e['loc']))} is {e['input']!r}: {e['msg']}" for e in error.errors()
+            ]
             continue
         if row.file in seen:
             problems.append(f"line {line}: file {row.file!r} is already on line {seen[row.file]}")
@@ -104,6 +106,14 @@ def read_manifest(path: Path, *, check_files: bool = True) -> Manifest:
     return Manifest(path.parent, tuple(rows), _read_lesions(path.parent / LESIONS, seen))
 
 
+def of_split(manifest: Manifest, split: str) -> Manifest:
+    """The rows of one part; none at all is an error."""
+    rows = tuple(row for row in manifest.rows if row.split == split)
+    if not rows:
+        raise ManifestError(f"the manifest has no rows in part {split!r}")
+    return Manifest(manifest.folder, rows, manifest.lesions)
+
+
 def _read_lesions(path: Path, files: dict[str, int]) -> tuple[LesionRow, ...]:
     if not path.is_file():
         return ()
@@ -112,7 +122,9 @@ def _read_lesions(path: Path, files: dict[str, int]) -> tuple[LesionRow, ...]:
         try:
             lesion = LesionRow.model_validate(content)
         except ValidationError as error:
-            problems += [f"line {line}: {'.'.join(map(str, e['loc']))} is {e['input']!r}: {e['msg']}" for e in error.errors()]
+            problems += [
+                f"line {line}: {'.'.join(map(str, e['loc']))} is {e['input']!r}: {e['msg']}" for e in error.errors()
+            ]
             continue
         if lesion.file in files:
             lesions.append(lesion)

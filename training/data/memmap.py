@@ -61,8 +61,12 @@ def build(manifest: Manifest, out: Path, workers: int = 2) -> dict[str, int]:
     waiting = [exam for exam in exams(enumerate(manifest.rows)) if exam[0][0] not in done]
     jobs = [(out, manifest.folder, exam, [lesions.get(row.file, []) for _, row in exam]) for exam in waiting]
     console = Console(stderr=True)
-    for entries, boxes in track(_run(jobs, workers), "Caching exams", len(jobs), console=console, disable=not sys.stderr.isatty()):
-        _append(out / BOXES, ("row", *list(Box.__dataclass_fields__)[1:]), [asdict(b) | {"row": b.image} for b in boxes])
+    for entries, boxes in track(
+        _run(jobs, workers), "Caching exams", len(jobs), console=console, disable=not sys.stderr.isatty()
+    ):
+        _append(
+            out / BOXES, ("row", *list(Box.__dataclass_fields__)[1:]), [asdict(b) | {"row": b.image} for b in boxes]
+        )
         _append(out / INDEX, _COLUMNS, [_index_line(manifest.rows[entry.row], entry) for entry in entries])
     return _counts(out)
 
@@ -114,7 +118,9 @@ def _cache_exam(job: _Job) -> tuple[list[_Entry], list[Box]]:
 
 
 def _box(number: int, lesion: LesionRow, view: PreparedView) -> Box:
-    corners = [on_dual_view(view, row, column) for row in (lesion.ymin, lesion.ymax) for column in (lesion.xmin, lesion.xmax)]
+    corners = [
+        on_dual_view(view, row, column) for row in (lesion.ymin, lesion.ymax) for column in (lesion.xmin, lesion.xmax)
+    ]
     rows, columns = zip(*corners, strict=True)
     return Box(number, lesion.type, lesion.pathology, min(rows), max(rows), min(columns), max(columns))
 

@@ -99,7 +99,7 @@ def expose(density: Float, mask: Bool, look: VendorLook, rng: np.random.Generato
         look: the unit.
         rng: the grain.
     """
-    brightness = np.clip(density * np.float32(1.18) - np.float32(0.06), 0, 1)
+    brightness = _film_curve(density, gain=float(rng.normal(1.16, 0.06)))
     if look.gamma != 1.0:
         brightness = cv2.pow(brightness, look.gamma)
     if look.sharpening:
@@ -114,6 +114,14 @@ def expose(density: Float, mask: Bool, look: VendorLook, rng: np.random.Generato
         stored[~mask] = 0
     pixels: Stored = stored.astype(np.uint16)
     return (look.top - pixels).astype(np.uint16) if look.monochrome1 else pixels
+
+
+def _film_curve(density: Float, gain: float) -> Float:
+    """Density to brightness 0..1: linear up to 0.68, then a shoulder, so that nothing is told by its peak alone."""
+    brightness = np.clip(density * np.float32(gain) - np.float32(0.06), 0, None)
+    over = np.clip(brightness - np.float32(0.68), 0, None)
+    brightness -= over * over / (over + np.float32(0.32))
+    return np.asarray(brightness, np.float32)
 
 
 def burn_marker(pixels: Stored, text: str, look: VendorLook, chest_wall_left: bool) -> None:

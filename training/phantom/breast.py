@@ -38,6 +38,8 @@ class Woman:
     pectoral_length: float
     lobules: npt.NDArray[np.float32]
     """Shape (n, 5): depth, lateral, superior, radius, weight."""
+    knots: npt.NDArray[np.float32]
+    """Normal tissue that looks like a finding but has its mate in the other breast; columns as `lobules`."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ def draw_woman(seed: int) -> Woman:
         nipple_cc=float(rng.uniform(0.46, 0.54)), nipple_mlo=float(rng.uniform(0.58, 0.66)),
         pectoral_width=float(rng.uniform(38, 62)), pectoral_length=float(rng.uniform(95, 150)),
         lobules=_draw_lobules(rng, _DENSITY[density][0], depth, half_height),
+        knots=_draw_knots(rng, depth, half_height),
     )  # fmt: skip
 
 
@@ -124,6 +127,24 @@ def _draw_lobules(rng: np.random.Generator, count: int, depth: float, half_heigh
     radius = rng.uniform(5.5, 13.0, count)
     weight = rng.uniform(0.4, 1.0, count)
     return np.stack([along * depth, lateral, superior, radius, weight], -1).astype(np.float32)
+
+
+def _draw_knots(rng: np.random.Generator, depth: float, half_height: float) -> npt.NDArray[np.float32]:
+    """Compact summations of gland, none to six: what makes one breast alone ambiguous and the pair clear."""
+    count = int(rng.poisson(2.2))
+    place = rng.normal(0.1, 0.36, (count, 2)) * half_height
+    along = rng.uniform(0.25, 0.85, count) * depth
+    sigma, contrast = rng.uniform(1.6, 4.5, count), rng.uniform(0.08, 0.30, count)
+    return np.stack([along, place[:, 0], place[:, 1], sigma, contrast], -1).astype(np.float32)
+
+
+def _draw_specks(rng: np.random.Generator, woman: Woman) -> npt.NDArray[np.float32]:
+    """Single calcifications of skin or vessels, which are not reported; each breast has its own."""
+    count = int(rng.poisson(0.9))
+    place = rng.normal(0, 0.4, (count, 2)) * woman.half_height
+    along = rng.uniform(0.1, 0.95, count) * woman.depth
+    sigma, contrast = rng.uniform(0.25, 0.6, count), rng.uniform(0.2, 0.6, count)
+    return np.stack([along, place[:, 0], place[:, 1], sigma, contrast], -1).astype(np.float32)
 
 
 def outline_of(woman: Woman, laterality: str, view_position: str, grid: Grid) -> Outline:
@@ -153,6 +174,7 @@ def render_breast(woman: Woman, laterality: str, view_position: str, grid: Grid)
     streams = Streams(
         np.random.default_rng([woman.seed, _STREAM["view"], view]),
         np.random.default_rng([woman.seed, _STREAM["side"], ord(laterality), view]),
+        np.random.default_rng([woman.seed, _STREAM["side"], ord(laterality), 7]),
     )
     coarse = grid.coarser(_TEXTURE_FACTOR)
     tissue = _tissue(woman, outline, coarse, streams)
@@ -174,29 +196,45 @@ def _tissue(woman: Woman, outline: Outline, grid: Grid, streams: Streams) -> Flo
     septa = strands(toward_nipple(fine, smooth, grid, nipple, stretch=3.0), 0.10)
     lace = strands(toward_nipple(smooth, fine, grid, nipple, stretch=1.6), 0.07)
     mesh = strands(fine + np.float32(0.5) * large, 0.22)
-    cone = _lobule_map(woman, outline, grid, streams.own)
+    cone = _lobule_map(woman, outline, grid, streams.side)
     ragged = cone * 1.5 + 0.13 * large - 0.22 * smooth + 0.30 * (lace + septa) * cone - threshold
     gland = 1 / (1 + np.exp(np.clip(-ragged / 0.15, -30, 30)))
     presence = np.clip(0.35 + 0.45 * large + 0.9 * cone, 0.06, 1.5)
     lines = (0.10 * septa + 0.14 * lace) * presence + 0.05 * mesh * np.clip(0.5 - 0.4 * smooth, 0.1, 1)
     tissue = 0.20 + 0.028 * large + lines * (1 - 0.5 * gland) + gland * (contrast + 0.045 * large)
+    tissue += _likenesses(woman, outline, grid, streams.side) * np.clip(0.85 + 0.2 * large, 0.3, 1.3)
     return _with_muscle(np.asarray(tissue, np.float32), outline, grid, large)
 
 
 def _lobule_map(woman: Woman, outline: Outline, grid: Grid, rng: np.random.Generator) -> Float:
     """Projected gland lobules, 0..1: 1 - exp(-sum of Gaussians). The sides differ by a few mm and by weight."""
-    lobules = woman.lobules.copy()
-    lobules[:, :3] += rng.normal(0, 2.0, (len(lobules), 3))
-    lobules[:, 4] *= rng.uniform(0.85, 1.15, len(lobules))
-    centres = outline.project(lobules[:, :3])
     factor = 8
-    small = grid.coarser(factor)
-    y, x = small.axes()
-    twice_variance = 2 * lobules[:, 3, None] ** 2
-    along_y = np.exp(-((y.T - centres[:, :1]) ** 2) / twice_variance) * lobules[:, 4:]
+    total = _gaussians(_jittered(woman.lobules, rng), outline, grid.coarser(factor))
+    return upsample(np.asarray(1 - np.exp(-0.55 * total), np.float32), grid, factor)
+
+
+def _likenesses(woman: Woman, outline: Outline, grid: Grid, rng: np.random.Generator) -> Float:
+    """Knots, mirrored in the other breast, and single calcifications."""
+    both = np.concatenate([_jittered(woman.knots, rng), _draw_specks(rng, woman)])
+    return _gaussians(both, outline, grid)
+
+
+def _jittered(blobs: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """The other breast's blobs are a few mm away and a little weaker or stronger."""
+    moved = blobs.copy()
+    moved[:, :3] += rng.normal(0, 2.0, (len(blobs), 3))
+    moved[:, 4] *= rng.uniform(0.85, 1.15, len(blobs))
+    return moved
+
+
+def _gaussians(blobs: npt.NDArray[np.float32], outline: Outline, grid: Grid) -> Float:
+    """Sum of projected Gaussian blobs, shape (n, 5): depth, lateral, superior, sigma (mm), weight."""
+    centres = outline.project(blobs[:, :3])
+    y, x = grid.axes()
+    twice_variance = 2 * blobs[:, 3, None] ** 2
+    along_y = np.exp(-((y.T - centres[:, :1]) ** 2) / twice_variance) * blobs[:, 4:]
     along_x = np.exp(-((x - centres[:, 1:]) ** 2) / twice_variance)
-    total = 1 - np.exp(-0.55 * (along_y.T @ along_x))
-    return upsample(np.asarray(total, np.float32), grid, factor)
+    return np.asarray(along_y.T @ along_x, np.float32)
 
 
 def _with_muscle(tissue: Float, outline: Outline, grid: Grid, texture: Float) -> Float:

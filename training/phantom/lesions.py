@@ -35,22 +35,22 @@ class Form:
 
 
 FORMS = {
-    "round-mass": Form("benign", (4, 9), (0.24, 0.40), lobulation=0.03, edge=0.22),
-    "coarse-calcifications": Form("benign", (3, 8), (0.55, 0.8), calcifications=(1, 4),
+    "round-mass": Form("benign", (4, 9), (0.18, 0.34), lobulation=0.03, edge=0.22),
+    "coarse-calcifications": Form("benign", (3, 8), (0.45, 0.75), calcifications=(1, 4),
                                   calcification_radius=(0.7, 1.9), body=0.0),
-    "oval-mass": Form("benign", (4, 9), (0.20, 0.34), lobulation=0.08, edge=0.30),
-    "punctate-cluster": Form("benign", (4, 8), (0.32, 0.55), calcifications=(6, 12),
+    "oval-mass": Form("benign", (4, 9), (0.16, 0.30), lobulation=0.08, edge=0.30),
+    "punctate-cluster": Form("benign", (4, 8), (0.28, 0.50), calcifications=(6, 12),
                              calcification_radius=(0.30, 0.5), body=0.0),
-    "focal-asymmetry": Form("benign", (9, 17), (0.18, 0.30), lobulation=0.14, edge=0.75, texture=0.35),
+    "focal-asymmetry": Form("benign", (9, 17), (0.15, 0.27), lobulation=0.14, edge=0.75, texture=0.35),
     "distortion": Form("benign", (6, 9), (0.20, 0.32), edge=0.7, spicules=(16, 26), texture=0.2, body=0.45),
-    "lobulated-mass": Form("malignant", (4.5, 10), (0.22, 0.38), lobulation=0.13, edge=0.40, spicules=(0, 5),
+    "lobulated-mass": Form("malignant", (4.5, 10), (0.18, 0.34), lobulation=0.13, edge=0.40, spicules=(0, 5),
                            texture=0.15),
-    "pleomorphic-cluster": Form("malignant", (4, 10), (0.35, 0.65), calcifications=(9, 26),
+    "pleomorphic-cluster": Form("malignant", (4, 10), (0.30, 0.55), calcifications=(9, 26),
                                 calcification_radius=(0.22, 0.6), lobulation=0.1, edge=0.8, body=0.12),
-    "spiculated-mass": Form("malignant", (4.5, 9), (0.28, 0.44), lobulation=0.10, edge=0.50, spicules=(13, 24),
+    "spiculated-mass": Form("malignant", (4.5, 9), (0.22, 0.38), lobulation=0.10, edge=0.50, spicules=(13, 24),
                             texture=0.15),
     "spiculated-mass-with-calcifications": Form(
-        "malignant", (6, 12), (0.30, 0.46), lobulation=0.12, edge=0.50, spicules=(14, 26), calcifications=(5, 14),
+        "malignant", (6, 12), (0.24, 0.40), lobulation=0.12, edge=0.50, spicules=(14, 26), calcifications=(5, 14),
         texture=0.15,
     ),
 }  # fmt: skip
@@ -85,12 +85,12 @@ def draw_lesion(
 ) -> Lesion:
     """A lesion of a kind in the breast whose CC and MLO outlines are given, inside both.
 
-    `conspicuity` scales the contrast; on top of it every lesion has its own factor, log-normal with sigma 0.35, so
+    `conspicuity` scales the contrast; on top of it every lesion has its own factor, log-normal with sigma 0.4, so
     that a set spans from easy to nearly invisible.
     """
     form = FORMS[kind]
     radius = float(rng.uniform(*form.radius)) * min(1.0, woman.depth / 85)
-    contrast = float(rng.uniform(*form.contrast) * conspicuity * np.exp(rng.normal(0, 0.35)))
+    contrast = float(rng.uniform(*form.contrast) * conspicuity * np.exp(rng.normal(0, 0.40)))
     position = _place(rng, woman, outlines, radius)
     seed = int(rng.integers(2**31))
     return Lesion(kind, form.pathology, "", position, radius, min(contrast, 0.42 if form.body > 0.2 else 0.9), seed)

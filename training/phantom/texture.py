@@ -51,10 +51,14 @@ class Grid:
 
 @dataclass(frozen=True)
 class Streams:
-    """Random generators of one view: `shared` is the same for both breasts of a woman, `own` is not."""
+    """Random generators of one view."""
 
     shared: np.random.Generator
+    """The same for both breasts of a woman."""
     own: np.random.Generator
+    """This view of this breast alone."""
+    side: np.random.Generator
+    """The same for both views of a breast."""
 
 
 def upsample(field: Float, grid: Grid, factor: int) -> Float:

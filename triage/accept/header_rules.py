@@ -6,6 +6,7 @@ absence is common and legal (BreastImplantPresent, PartialView, EstimatedRadiogr
 QualityControlImage; none is type 1 in PS3.3 A.26) may be absent; what they would have said is asked of the pixels.
 """
 
+import re
 from collections.abc import Iterator
 
 from pydicom.dataset import Dataset
@@ -20,17 +21,18 @@ from triage.core.reasons import Reason, reason
 from triage.core.study import InstanceHeader
 
 _IDENTIFIERS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
+_UID = re.compile(r"[0-9.]{1,64}")  # value representation UI, PS3.5 6.2
 _SIZE = ("Rows", "Columns")
 
 
 def _required(header: Header) -> str | None:
-    wrong = [keyword for keyword in _IDENTIFIERS if not header.text(keyword)]
+    wrong = [keyword for keyword in _IDENTIFIERS if not _UID.fullmatch(header.text(keyword))]
     wrong += [keyword for keyword in _SIZE if (header.number(keyword) or 0) < 1]
     return f"The file cannot be used: {', '.join(wrong)} absent or wrong." if wrong else None
 
 
 ELIGIBILITY: tuple[Rule[Header], ...] = (
-    Rule("undecodable", f"{', '.join(_IDENTIFIERS + _SIZE)} are present", _required),
+    Rule("undecodable", f"{', '.join(_IDENTIFIERS + _SIZE)} are well formed", _required),
     *identity_rules.RULES,
     *acquisition_rules.RULES,
 )

@@ -106,12 +106,14 @@ def load(name: str) -> Bundle:
     if absent:
         raise BundleError(f"{folder / MANIFEST}: does not list {', '.join(absent)}; build the bundle again")
     for filename, entry in manifest.files.items():
+        if Path(filename).name != filename:
+            raise BundleError(f"{folder / MANIFEST}: lists {filename!r}, which lies outside the bundle")
         _verify(folder / filename, entry)
     return Bundle(folder, manifest, hashlib.sha256(raw).hexdigest())
 
 
 def _verify(path: Path, entry: FileEntry) -> None:
-    if path.name != path.relative_to(path.parent).as_posix() or not path.is_file():
+    if not path.is_file():
         raise BundleError(f"{path}: is in the manifest but not in the bundle; copy the bundle again")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,7 @@
 """Observe: each role says in a small file that it lives. Input: beats of the roles. Output: the newest beat of each.
 
 Roles are processes of their own and may share no more than the service's home folder, so a file is the message. Only a
-role itself knows what it runs with; it says so in `facts`, and health repeats it.
+role itself knows what it runs with (bundle, device); it says so in `detail`, and health repeats it.
 """
 
 import json
@@ -28,9 +28,8 @@ class Beat:
 
     pid: int
     state: RoleState
-    detail: str
+    detail: dict[str, Any]
     at: datetime
-    facts: dict[str, Any]
 
     def age_seconds(self, now: datetime) -> float:
         """Seconds since the beat; a clock that was set back counts as no time."""
@@ -38,14 +37,14 @@ class Beat:
 
 
 class Heartbeat:
-    """The writing side: one role, one file `<root>/<role>.json`; `root` is the folder `run` of the service's home."""
+    """The writing side: one role, one file `<home>/run/<role>.json`."""
 
-    def __init__(self, root: Path, role: str) -> None:
-        self._path = root / f"{role}.json"
-        root.mkdir(parents=True, exist_ok=True)
+    def __init__(self, home: Path, role: str) -> None:
+        self._path = home / "run" / f"{role}.json"
+        self._path.parent.mkdir(parents=True, exist_ok=True)
 
-    def beat(self, state: RoleState | str, detail: str = "", facts: Mapping[str, Any] | None = None) -> None:
-        """Says now that the role lives. `detail` and `facts` hold plain JSON values and nothing of a patient.
+    def beat(self, state: RoleState | str, detail: Mapping[str, Any] | None = None) -> None:
+        """Says now that the role lives. `detail` holds plain JSON values and nothing of a patient.
 
         Errors:
             ValueError: no such state. OSError: the file cannot be written.
@@ -53,9 +52,8 @@ class Heartbeat:
         content = {
             "pid": os.getpid(),
             "state": RoleState(state),
-            "detail": detail,
+            "detail": dict(detail or {}),
             "at": datetime.now(UTC).isoformat(),
-            "facts": dict(facts or {}),
         }
         temporary = self._path.with_suffix(f".{os.getpid()}.part")
         temporary.write_text(json.dumps(content), encoding="utf-8")
@@ -66,18 +64,17 @@ class Heartbeat:
         self._path.unlink(missing_ok=True)
 
 
-def read(root: Path) -> dict[str, Beat]:
+def read(home: Path) -> dict[str, Beat]:
     """The newest beat of each role that has one; a file that cannot be read counts as no beat."""
     beats: dict[str, Beat] = {}
-    for path in sorted(root.glob("*.json")):
+    for path in sorted((home / "run").glob("*.json")):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             beats[path.stem] = Beat(
                 pid=int(content["pid"]),
                 state=RoleState(content["state"]),
-                detail=str(content["detail"]),
-                at=datetime.fromisoformat(content["at"]),
-                facts=dict(content["facts"]),
+                detail=dict(content["detail"]),
+                at=datetime.fromisoformat(content["at"]).astimezone(UTC),
             )
         except (OSError, ValueError, KeyError, TypeError):
             continue

@@ -1,7 +1,7 @@
 """Stage `prepare`: where the breast is.
 
-In: levels of the whole image (uint16, bright is dense). Out: a mask of the breast on a coarse grid and its box in pixels
-of the image. Burned-in letters, tape and film borders are left out where they do not touch the breast.
+In: levels of the whole image (uint16, bright is dense). Out: a mask of the breast on a coarse grid and its box in
+pixels of the image. Burned-in letters, tape and film borders are left out where they do not touch the breast.
 """
 
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ OPENING = 1 / 40
 SMALLEST_BREAST = 0.03
 LARGEST_BREAST = 0.97
 """Share of the image that a breast covers."""
-LARGEST_CLIPPED = 0.5
-"""Share of the breast that may be displayed pure white or pure black before nothing can be told of the tissue."""
+LARGEST_CLIPPED = 0.25
+"""Share of the breast that may be displayed pure white, or pure black. The most in 321 real images: 0.025 and 0.017."""
 
 
 @dataclass(frozen=True)

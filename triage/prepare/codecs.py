@@ -12,6 +12,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import numpy.typing as npt
+from pydicom.encaps import encapsulate
 from pydicom.pixels import get_decoder
 from pydicom.uid import (
     HTJ2K,
@@ -66,14 +67,39 @@ def _rle(frame: bytes, layout: FrameLayout) -> npt.NDArray[Any]:
     return np.frombuffer(decoded, dtype=layout.dtype).reshape(layout.rows, layout.columns)
 
 
-def _codestream(decode: Callable[[bytes], npt.NDArray[Any]]) -> Callable[[bytes, FrameLayout], npt.NDArray[Any]]:
-    """A codestream decoder that refuses a frame without its end marker.
+def _jpeg_size(frame: bytes) -> tuple[int, int]:
+    """Rows and columns in the frame header of a JPEG or JPEG-LS codestream (T.81 B.2.2, T.87 C.2.2)."""
+    at = 2
+    while at + 9 <= len(frame) and frame[at] == 0xFF:
+        marker, length = frame[at + 1], int.from_bytes(frame[at + 2 : at + 4], "big")
+        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
+            return int.from_bytes(frame[at + 5 : at + 7], "big"), int.from_bytes(frame[at + 7 : at + 9], "big")
+        at += 2 + length
+    raise FrameError("the codestream has no frame header")
+
+
+def _jpeg_2000_size(frame: bytes) -> tuple[int, int]:
+    """Rows and columns in the SIZ segment of a JPEG 2000 codestream (T.800 A.5.1)."""
+    at = frame.find(b"\xff\x4f\xff\x51", 0, 512)
+    if at < 0:
+        raise FrameError("the codestream has no size segment")
+    x1, y1, x0, y0 = (int.from_bytes(frame[at + 8 + 4 * k : at + 12 + 4 * k], "big") for k in range(4))
+    return y1 - y0, x1 - x0
+
+
+def _codestream(
+    decode: Callable[[bytes], npt.NDArray[Any]], size: Callable[[bytes], tuple[int, int]]
+) -> Callable[[bytes, FrameLayout], npt.NDArray[Any]]:
+    """A decoder that first looks at the size and the end of a codestream.
 
     libjpeg and OpenJPH fill the missing part of a cut codestream with grey and report success, which would show a model
-    half a breast.
+    half a breast. All of them allocate what the codestream asks for, which may be far more than Rows x Columns.
     """
 
     def checked(frame: bytes, layout: FrameLayout) -> npt.NDArray[Any]:
+        if size(frame) != (layout.rows, layout.columns):
+            text = "x".join(map(str, size(frame)))
+            raise FrameError(f"the codestream holds {text} pixels, the header says {layout.rows}x{layout.columns}")
         if END_OF_CODESTREAM not in frame[-16:]:
             raise FrameTruncated("the compressed frame ends before its end-of-codestream marker")
         return decode(frame)
@@ -81,10 +107,10 @@ def _codestream(decode: Callable[[bytes], npt.NDArray[Any]]) -> Callable[[bytes,
     return checked
 
 
-_JPEG = _codestream(imagecodecs.jpeg_decode)
-_JPEG_LS = _codestream(imagecodecs.jpegls_decode)
-_JPEG_2000 = _codestream(imagecodecs.jpeg2k_decode)
-_HTJ2K = _codestream(imagecodecs.htj2k_decode)
+_JPEG = _codestream(imagecodecs.jpeg_decode, _jpeg_size)
+_JPEG_LS = _codestream(imagecodecs.jpegls_decode, _jpeg_size)
+_JPEG_2000 = _codestream(imagecodecs.jpeg2k_decode, _jpeg_2000_size)
+_HTJ2K = _codestream(imagecodecs.htj2k_decode, _jpeg_2000_size)
 
 CODECS: Mapping[UID, Callable[[bytes, FrameLayout], npt.NDArray[Any]]] = MappingProxyType(
     {
@@ -117,10 +143,10 @@ def decode_frame(frame: bytes, transfer_syntax: UID, layout: FrameLayout) -> npt
         pixels = CODECS[transfer_syntax](frame, layout)
     except FrameError:
         raise
-    except Exception as error:  # every codec of imagecodecs has its own error type, derived from RuntimeError or ValueError
+    except Exception as error:  # every codec of imagecodecs has an error type of its own
         pixels = _fall_back(frame, transfer_syntax, layout, error)
     if pixels.shape != (layout.rows, layout.columns):
-        raise FrameError(f"decoded shape {pixels.shape} is not Rows x Columns {layout.rows} x {layout.columns}")
+        raise FrameError(f"decoded shape {pixels.shape} is not Rows x Columns ({layout.rows}, {layout.columns})")
     if pixels.dtype.kind not in "iu" or pixels.dtype.itemsize > layout.dtype.itemsize:
         raise FrameError(f"decoded values of type {pixels.dtype} do not fit BitsAllocated {layout.bits_allocated}")
     return pixels
@@ -134,7 +160,7 @@ def _fall_back(frame: bytes, transfer_syntax: UID, layout: FrameLayout, first: E
             continue
         try:
             pixels, _ = decoder.as_array(
-                [frame],
+                encapsulate([frame]),
                 index=0,
                 decoding_plugin=plugin,
                 rows=layout.rows,

@@ -56,8 +56,9 @@ def stored_pixels(ds: Dataset) -> StoredImage:
     layout = _layout(ds)
     syntax = _transfer_syntax(ds)
     data = ds.get("PixelData")
-    if not data:
-        raise Rejected(reason("undecodable", "The file holds no pixel data."))
+    if not isinstance(data, bytes) or not data:
+        # pydicom drops an element that the end of the file cuts off, so the two cases look alike.
+        raise Rejected(reason("truncated", "The file holds no pixel data, or ends within it."))
     if not syntax.is_compressed or syntax.is_deflated:
         return _used_bits(_native(ds, syntax, layout), ds, layout)
     try:
@@ -94,7 +95,8 @@ def _layout(ds: Dataset) -> FrameLayout:
     check_size(rows, columns)
     allocated, stored = _integer(ds, "BitsAllocated", 0), _integer(ds, "BitsStored", 0)
     high, sign = _integer(ds, "HighBit", stored - 1), _integer(ds, "PixelRepresentation", 0)
-    if allocated not in (8, 16) or not 1 < stored <= allocated or not stored - 1 <= high < allocated or sign not in (0, 1):
+    bits_fit = allocated in (8, 16) and 1 < stored <= high + 1 <= allocated
+    if not bits_fit or sign not in (0, 1):
         text = f"BitsAllocated {allocated}, BitsStored {stored}, HighBit {high}, PixelRepresentation {sign}"
         raise Rejected(reason("undecodable", f"Pixel format not supported: {text}."))
     return FrameLayout(rows, columns, allocated, stored, sign)
@@ -109,13 +111,11 @@ def check_size(rows: int, columns: int) -> None:
 
 def _integer(ds: Dataset, keyword: str, default: int) -> int:
     """An integer attribute; absent or empty gives the default, anything else is malformed."""
-    value = ds.get(keyword)
-    if value is None or value == "":
-        return default
     try:
-        return int(value)
+        value = ds.get(keyword)
+        return default if value is None or value == "" else int(value)
     except (TypeError, ValueError) as error:
-        raise Rejected(reason("undecodable", f"{keyword} is not a number: {value!r}.")) from error
+        raise Rejected(reason("undecodable", f"{keyword} is not a number: {error}.")) from error
 
 
 def _native(ds: Dataset, syntax: UID, layout: FrameLayout) -> npt.NDArray[Any]:

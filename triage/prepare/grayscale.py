@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 
 from triage.core.errors import Rejected
 from triage.core.reasons import reason
-from triage.core.study import UInt16Image
+from triage.core.study import BoolImage, UInt16Image
 from triage.prepare.codecs import StoredImage
 
 Float64 = npt.NDArray[np.float64]
@@ -77,21 +77,21 @@ def levels(pixels: StoredImage, scale: Grayscale) -> UInt16Image:
     padded = _padded(positive, scale)
     if scale.inverted:
         positive = positive.dtype.type(2**scale.bits - 1) - positive
-    stretched = np.left_shift(positive, np.uint16(16 - scale.bits), dtype=np.uint16)
+    stretched: UInt16Image = np.left_shift(positive, np.uint16(16 - scale.bits), dtype=np.uint16)
     if padded is not None:
-        np.putmask(stretched, padded, 0)
+        stretched[padded] = 0
     return stretched
 
 
-def _padded(positive: npt.NDArray[Any], scale: Grayscale) -> npt.NDArray[np.uint8] | None:
-    """Where the padding is (255), or None where none can be or it is 0 anyway."""
+def _padded(positive: npt.NDArray[Any], scale: Grayscale) -> BoolImage | None:
+    """Where the padding is, or None where none can be or it is 0 anyway."""
     if scale.padding is None:
         return None
     low = max(scale.padding[0] - scale.lowest, 0)
     high = min(scale.padding[1] - scale.lowest, 2**scale.bits - 1)
     if low > high or (high == 0 and not scale.inverted):
         return None
-    return cast(npt.NDArray[np.uint8], cv2.inRange(positive, low, high))
+    return cast(BoolImage, cv2.inRange(positive, low, high).view(np.bool_))
 
 
 def _stored_values(lowest: int, bits: int, inverted: bool) -> Float64:

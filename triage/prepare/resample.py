@@ -5,10 +5,11 @@ vertically centred, and where on the canvas it lies. The aspect ratio of the bre
 """
 
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from triage.core.study import BoolImage, UInt16Image
 
@@ -68,9 +69,12 @@ def fit_mask(mask: BoolImage, place: Placement) -> BoolImage:
     return cast(BoolImage, cv2.resize(coverage, size, interpolation=cv2.INTER_LINEAR) >= 0.5)
 
 
-def on_canvas(image: UInt16Image, canvas: tuple[int, int]) -> UInt16Image:
-    """A resized crop padded with zeros to the canvas."""
-    result = np.zeros(canvas, dtype=image.dtype)
+Pixel = TypeVar("Pixel", np.uint16, np.bool_)
+
+
+def on_canvas(image: npt.NDArray[Pixel], canvas: tuple[int, int]) -> npt.NDArray[Pixel]:
+    """A resized crop, or its mask, padded with zeros to the canvas."""
+    result: npt.NDArray[Pixel] = np.zeros(canvas, dtype=image.dtype)
     top = (canvas[0] - image.shape[0]) // 2
     result[top : top + image.shape[0], : image.shape[1]] = image
     return result

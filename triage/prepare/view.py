@@ -106,9 +106,7 @@ def _canonical(pixels: StoredImage, scale: Grayscale, stated: Side | None) -> Pr
     dual_view, mask = _on_grid(full, half, breast, scale, side, DUAL_VIEW_SHAPE)
     check_clipping(dual_view, mask)
     whole_image, _ = _on_grid(full, half, breast, scale, side, WHOLE_IMAGE_SHAPE)
-    return PreparedView(
-        dual_view, whole_image, mask, side == "right", breast.box, full.shape, (*scale.notes, note)
-    )
+    return PreparedView(dual_view, whole_image, mask, side == "right", breast.box, full.shape, (*scale.notes, note))
 
 
 def _on_grid(

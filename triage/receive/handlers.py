@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pydicom
 from pydicom import Dataset, dcmread
+from pydicom.uid import UID
 
 from triage.core.reasons import reason
 from triage.core.study import InstanceHeader
@@ -101,9 +103,11 @@ class StoreHandler:
         except Exception as error:
             log.warning("cannot read %s: %s", received.sop_instance_uid, type(error).__name__)
             return _unreadable(received)
-        contradicted = header.sop_instance_uid not in ("", received.sop_instance_uid)
-        contradicted |= header.sop_class_uid not in ("", received.sop_class_uid)
-        if contradicted:
+        commanded = {"", received.sop_instance_uid, received.sop_class_uid}
+        named = {header.sop_instance_uid, header.sop_class_uid} - commanded
+        if not all(UID(uid, pydicom.config.IGNORE).is_valid for uid in named):
+            return _unreadable(received)  # damaged rather than another's
+        if named:
             log.error("refused %s: the data set names another SOP instance or class", received.sop_instance_uid)
             return None
         return _completed(header, received)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import pydicom
 from pydicom import Dataset
 from pynetdicom import AE, _config, evt
 from pynetdicom.sop_class import Verification
@@ -57,6 +58,7 @@ def serve(
     """
     _config.STORE_RECV_CHUNKED_DATASET = True  # data sets go to files, not into memory
     _config.LOG_HANDLER_LEVEL = "none"  # handlers that format every PDU for the log halve the throughput
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE  # its warnings quote values into the log
     receive_into(blobs.incoming)
     ae = _application_entity(listener)
     store = StoreHandler(blobs, ledger, describe, due_at)

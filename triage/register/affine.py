@@ -23,9 +23,9 @@ Matrix = npt.NDArray[np.float64]
 SHRINK = 8
 """Pixels in a side of a block: fine tissue is not shared between breasts, so nothing is gained below this."""
 MARGIN = 24
-"""Blocks of zeros around the moving image. The metric of ITK leaves out fixed points that fall outside the moving image,
-so without a margin the best score goes to the transform that pushes what does not match over the edge (measured on 29
-real pairs: correlation over the whole grid 0.94 before, 0.93 after the fit; with the margin 0.96)."""
+"""Blocks of zeros around the moving image. The metric of ITK leaves out fixed points that fall outside the moving
+image, so without a margin the best score goes to the transform that pushes what does not match over the edge (measured
+on 29 real pairs: correlation over the whole grid 0.94 before, 0.93 after the fit; with the margin 0.96)."""
 ITERATIONS = 40
 SECONDS = 2.0
 """Against a stalled machine only; iterations are the working limit, since a result must not depend on load."""
@@ -44,7 +44,7 @@ class _Reduced:
 
     @property
     def mask(self) -> BoolImage:
-        return cast(BoolImage, self.coverage >= 0.5)
+        return self.coverage >= 0.5
 
 
 def register_pair(fixed: PreparedView, moving: PreparedView) -> RegisteredPair:
@@ -87,13 +87,15 @@ def _reduce(view: PreparedView) -> _Reduced:
 def _block_mean(image: UInt16Image | BoolImage) -> npt.NDArray[np.float32]:
     rows, columns = image.shape[0] // SHRINK, image.shape[1] // SHRINK
     blocks = image.reshape(rows, SHRINK, columns, SHRINK)
-    return blocks.sum(axis=(1, 3), dtype=np.uint32).astype(np.float32) / np.float32(SHRINK * SHRINK)
+    sums = blocks.sum(axis=(1, 3), dtype=np.uint32)
+    means: npt.NDArray[np.float32] = (sums / (SHRINK * SHRINK)).astype(np.float32)
+    return means
 
 
 def moments_matrix(fixed: BoolImage, moving: BoolImage) -> Matrix:
     """Scale along x from the chest wall (x = 0), scale and shift along y, from the moments of the reduced masks.
 
-    The mean distance from the chest wall gives the scale along x, mean and standard deviation of the rows those along y.
+    The mean distance from the chest wall gives the scale along x; mean and deviation of the rows give those along y.
     """
     (fixed_x, fixed_y, fixed_deviation), (moving_x, moving_y, moving_deviation) = _moments(fixed), _moments(moving)
     scale_x = float(np.clip(moving_x / fixed_x, *SCALE_RANGE))

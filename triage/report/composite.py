@@ -32,7 +32,9 @@ _ALWAYS = (
 # Type 3: without these a PACS that pools several hospitals cannot file the object
 _IF_PRESENT = ("IssuerOfPatientID", "PatientAge", "StudyDescription", "TimezoneOffsetFromUTC")
 _SEQUENCES_IF_PRESENT = ("IssuerOfPatientIDQualifiersSequence", "IssuerOfAccessionNumberSequence")
+_ISSUER = ("LocalNamespaceEntityID", "UniversalEntityID", "UniversalEntityIDType", "IdentifierTypeCode")
 _DATES = ("PatientBirthDate", "StudyDate")
+_ASCII = ("StudyTime", "PatientSex", "PatientAge", "TimezoneOffsetFromUTC")  # VRs that know no character set
 _OFFSET = re.compile(r"([+-])(\d{2})(\d{2})")
 
 
@@ -78,10 +80,13 @@ def composite_header(source: Dataset, identity: ObjectIdentity, device: Device, 
         if value := text(source, keyword):
             setattr(ds, keyword, value)
     for keyword in _SEQUENCES_IF_PRESENT:
-        if items := _items(source, keyword):
+        if items := _issuers(source, keyword):
             setattr(ds, keyword, items)
     for keyword in _DATES:  # an anonymiser's 00000000 is no date, and a peer may refuse the object for it
         if not _is_date(str(ds.get(keyword))):
+            setattr(ds, keyword, "")
+    for keyword in _ASCII:
+        if not str(ds.get(keyword, "")).isascii():
             setattr(ds, keyword, "")
     ds.SOPClassUID, ds.SOPInstanceUID = identity.sop_class_uid, identity.sop_instance_uid
     ds.StudyInstanceUID, ds.SeriesInstanceUID = identity.study_instance_uid, identity.series_instance_uid
@@ -106,13 +111,20 @@ def write(ds: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def _items(source: Dataset, keyword: str) -> Sequence | None:
-    """A sequence that can be read, or None."""
+def _issuers(source: Dataset, keyword: str) -> list[Dataset]:
+    """The items of an issuer sequence, rebuilt from their text, which also re-encodes them."""
     try:
-        value = source[keyword].value if keyword in source else None
+        items = source[keyword].value if keyword in source else []
     except Exception:  # as in triage.report.source
-        return None
-    return value if isinstance(value, Sequence) else None
+        return []
+    copies = []
+    for item in items if isinstance(items, Sequence) else []:
+        copy = Dataset()
+        for name in _ISSUER:
+            if value := text(item, name):
+                setattr(copy, name, value)
+        copies.append(copy)
+    return [copy for copy in copies if copy]
 
 
 def _is_date(text: str) -> bool:

@@ -20,16 +20,16 @@ from pydicom.sr.coding import Code
 from pydicom.uid import UID
 
 from triage.report.codes import BREASTS, SOURCE
-from triage.report.source import numbers, sop_reference, text, values
+from triage.report.source import is_uid, numbers, sop_reference, text, values
 
 _MODALITIES = {"MG": Code("MG", "DCM", "Mammography")}  # CID 29; other objects are listed without
 _PIXELS = Code("{pixels}", "UCUM", "Pixels")
 _ACQUISITION = "HAS ACQ CONTEXT"
 
 
-def is_image(sop_class_uid: str) -> bool:
-    """True for storage classes whose objects an IMAGE content item may reference."""
-    return "Image Storage" in UID(sop_class_uid).name
+def is_image(sop_class_uid: str, sop_instance_uid: str) -> bool:
+    """True for an instance that an IMAGE content item may reference: of an image storage class, with a proper UID."""
+    return "Image Storage" in UID(sop_class_uid).name and is_uid(sop_instance_uid)
 
 
 def image_library(evidence: Sequence[Dataset]) -> ContainerContentItem:
@@ -37,7 +37,11 @@ def image_library(evidence: Sequence[Dataset]) -> ContainerContentItem:
     group = ContainerContentItem(codes.DCM.ImageLibraryGroup, relationship_type="CONTAINS")
     references = [(header, *sop_reference(header)[:2]) for header in evidence]
     group.ContentSequence = ContentSequence(
-        [_entry(header, sop_class, instance) for header, sop_class, instance in references if is_image(sop_class)]
+        [
+            _entry(header, sop_class, instance)
+            for header, sop_class, instance in references
+            if is_image(sop_class, instance)
+        ]
     )
     library = ContainerContentItem(codes.DCM.ImageLibrary, relationship_type="CONTAINS")
     if group.ContentSequence:

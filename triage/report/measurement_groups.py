@@ -60,7 +60,7 @@ def _image_group(
     content = group[0].ContentSequence
     if sentence := image_sentence(image, finding):
         content.append(TextContentItem(codes.DCM.Comment, sentence, "CONTAINS"))
-    if is_image(image.sop_class_uid) and image.sop_instance_uid:
+    if is_image(image.sop_class_uid, image.sop_instance_uid):
         content.append(SourceImageForMeasurementGroup(image.sop_class_uid, image.sop_instance_uid))
     return group
 

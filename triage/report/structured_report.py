@@ -23,9 +23,9 @@ from triage.report.composite import Device, ObjectIdentity, composite_header, wr
 from triage.report.identifiers import uid
 from triage.report.image_library import image_library
 from triage.report.measurement_groups import measurement_groups
-from triage.report.source import sop_reference, text
+from triage.report.source import is_uid, sop_reference, text
 
-__all__ = ["Device", "Predecessor", "structured_report", "write"]
+__all__ = ["Device", "Predecessor", "identity_of", "structured_report", "write"]
 
 Predecessor = tuple[str, str, str, str]
 """SOP Class, SOP Instance, Series Instance and Study Instance UID of an earlier report."""
@@ -105,7 +105,7 @@ def _evidence(finding: StudyFinding, sources: Sequence[Dataset]) -> list[Predece
     """Every source image and every image of the finding, once: dciodvfy and viewers look each reference up here."""
     named = [sop_reference(header) for header in sources]
     named += [(image.sop_class_uid, image.sop_instance_uid, image.series_instance_uid) for image in finding.images]
-    listed = {one[1]: (*one, finding.study_instance_uid) for one in reversed(named) if all(one)}
+    listed = {one[1]: (*one, finding.study_instance_uid) for one in reversed(named) if all(map(is_uid, one))}
     return list(reversed(listed.values()))
 
 

@@ -1,4 +1,4 @@
-"""Serve: the web application. Input: the ledger, the pictures and a health check. Output: pages, REST, /openapi.json."""
+"""Serve: the web application. Input: ledger, pictures, health check. Output: pages, REST, /openapi.json."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ Tells radiologists which screening mammograms are confidently normal. **Every ex
 * A higher logit means *more surely normal*. `flagged` says that the fused logit of one image reached the threshold.
 * `outcome` is the answer to the exam: `confidently_normal` only if all four standard views were analysed and flagged;
   `not_evaluated` always carries its reasons, and such an exam is read as any other.
-* `outcome` is null until the newest revision of the study is decided: an answer to fewer images is never shown for more.
+* `outcome` is null until the newest revision is decided: an answer to fewer images is never shown for more.
 * Sensitivity counts **normal (BI-RADS 1) as positive**, the reverse of what radiologists are used to.
 * Where `demonstration` is true, the model is a demonstration and not for clinical use.
 

@@ -27,9 +27,9 @@ Status = Literal["ok", "degraded", "down"]
 class RoleHealth(BaseModel):
     """One process of the service."""
 
-    state: Literal["starting", "ready", "failing", "stale", "down"]
+    state: RoleState | Literal["stale", "down"]
     age_seconds: float | None = Field(description="Seconds since its last sign of life; null if there is none.")
-    detail: str = ""
+    detail: dict[str, Any] = Field(default={}, description="What it says of itself, such as its address.")
 
 
 class StudyCounts(BaseModel):
@@ -55,26 +55,29 @@ class HealthReport(BaseModel):
 
 
 class HealthCheck:
-    """Makes the report on every call. `run_root` is where the roles of this service leave their heartbeats."""
+    """Makes the report on every call. `home` is where the roles of this service leave their heartbeats."""
 
-    def __init__(self, run_root: Path, ledger: Ledger, now: Callable[[], datetime] = utc_now) -> None:
-        self._run_root = run_root
+    def __init__(self, home: Path, ledger: Ledger, now: Callable[[], datetime] = utc_now) -> None:
+        self._home = home
         self._ledger = ledger
         self._now = now
 
     def __call__(self) -> HealthReport:
         """The state of things now. Never raises: a broken ledger is itself an answer."""
-        beats, now = read(self._run_root), self._now()
+        beats, now = read(self._home), self._now()
         roles = {role: _role(beats.get(role), now) for role in (*ESSENTIAL_ROLES, *beats)}
-        roles["api"] = RoleHealth(state="ready", age_seconds=0.0, detail="answered this request")
+        # Its heartbeat cannot be newer than the answer that it is just giving.
+        roles["api"] = RoleHealth(
+            state=RoleState.READY, age_seconds=0.0, detail=beats["api"].detail if "api" in beats else {}
+        )
         status, problems = _judge(roles)
         counts, last_received_at = None, None
         try:
             counts, last_received_at = self._read_ledger()
-        except Exception as error:  # whatever is wrong with the database, a health check must say so and not fail itself
+        except Exception as error:  # of whatever kind: a health check says so and does not fail itself
             log.error("health: the ledger cannot be read: %s", type(error).__name__)
             status, problems = "down", [*problems, f"the ledger cannot be read ({type(error).__name__})"]
-        facts = beats["worker"].facts if "worker" in beats else {}
+        facts = beats["worker"].detail if "worker" in beats else {}
         return HealthReport(
             status=status,
             version=__version__,
@@ -96,18 +99,23 @@ class HealthCheck:
 
 def _role(beat: Beat | None, now: datetime) -> RoleHealth:
     if beat is None:
-        return RoleHealth(state="down", age_seconds=None, detail="no sign of life")
+        return RoleHealth(state="down", age_seconds=None)
     age = round(beat.age_seconds(now), 1)
-    if age > STALE_SECONDS:
-        state: Literal["down", "stale"] = "down" if age > DOWN_SECONDS else "stale"
-        return RoleHealth(state=state, age_seconds=age, detail=f"no sign of life for {age:.0f} s")
-    return RoleHealth(state=beat.state.value, age_seconds=age, detail=beat.detail)
+    if age > DOWN_SECONDS:
+        return RoleHealth(state="down", age_seconds=age, detail=beat.detail)
+    return RoleHealth(state="stale" if age > STALE_SECONDS else beat.state, age_seconds=age, detail=beat.detail)
 
 
 def _judge(roles: dict[str, RoleHealth]) -> tuple[Status, list[str]]:
     """The whole is as well as its worst essential role; a role that is still starting cannot do its work yet."""
     wrong = {name: role for name, role in roles.items() if role.state != RoleState.READY}
-    problems = [f"{name} is {role.state}: {role.detail}".removesuffix(": ") for name, role in wrong.items()]
+    problems = [f"{name} is {role.state}{_silence(role)}" for name, role in wrong.items()]
     if any(roles[name].state == "down" for name in ESSENTIAL_ROLES):
         return "down", problems
     return ("degraded" if wrong else "ok"), problems
+
+
+def _silence(role: RoleHealth) -> str:
+    if role.age_seconds is None:
+        return " (no sign of life)"
+    return f" (silent for {role.age_seconds:.0f} s)" if role.state in ("stale", "down") else ""

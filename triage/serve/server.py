@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from triage.core.errors import ConfigurationError, TriageError
 
 GRACE_SECONDS = 2
-"""How long open requests may take to end; a browser that keeps its connection must not keep the service from stopping."""
+"""How long open requests may take to end: a browser that keeps its connection must not keep the service alive."""
 
 
 def listen(host: str, port: int) -> socket.socket:

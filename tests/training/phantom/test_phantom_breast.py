@@ -98,7 +98,7 @@ def test_denser_classes_are_denser() -> None:
 
 
 def test_field_has_the_asked_exponent_and_unit_variance() -> None:
-    streams = Streams(np.random.default_rng(1), np.random.default_rng(2))
+    streams = Streams(*(np.random.default_rng(number) for number in (1, 2, 3)))
     grid = Grid(600, 500, 0.2)
     field = correlated_field(grid, streams, 3.0, shared_above_mm=20.0)
     assert field.std() == pytest.approx(1, abs=1e-3)

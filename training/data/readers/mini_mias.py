@@ -19,7 +19,14 @@ _PATHOLOGIES: dict[str, Literal["normal", "benign", "malignant"]] = {
 }
 _SEVERITIES: dict[str, Literal["benign", "malignant"]] = {"B": "benign", "M": "malignant"}
 _SIDES: dict[str, Literal["L", "R"]] = {"left": "L", "right": "R"}
-_TYPES = {"CALC": "calcification", "CIRC": "mass", "SPIC": "mass", "MISC": "mass", "ARCH": "distortion", "ASYM": "asymmetry"}
+_TYPES = {
+    "CALC": "calcification",
+    "CIRC": "mass",
+    "SPIC": "mass",
+    "MISC": "mass",
+    "ARCH": "distortion",
+    "ASYM": "asymmetry",
+}
 
 
 def read(source: Path) -> ReadResult:

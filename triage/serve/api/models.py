@@ -115,7 +115,7 @@ class StudySummary(BaseModel):
     reasons: list[ReasonModel]
     views: list[ReceivedView] = Field(description="Standard views received, in hanging order.")
     other_images: int = Field(description="Received objects that show none of the standard views.")
-    demonstration: bool | None = Field(description="True: by a demonstration model, not for clinical use. Null: no result.")
+    demonstration: bool | None = Field(description="Made by a demonstration model. Null: no result.")
     received_at: datetime = Field(description="When the first image came.")
     last_image_at: datetime
     decided_at: datetime | None

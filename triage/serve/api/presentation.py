@@ -71,6 +71,11 @@ def study_of(record: StudyRecord) -> Study:
     )
 
 
+def study_json(record: StudyRecord) -> dict[str, Any]:
+    """The study as the REST interface gives it, for the command line."""
+    return study_of(record).model_dump(mode="json")
+
+
 def _summary(record: StudyRecord) -> dict[str, Any]:
     finding, row = current_finding(record), record.row
     return {

@@ -1,7 +1,7 @@
 """Serve: the REST routes under /api/v1. They translate addresses; what is said comes from `presentation`."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Response
 from fastapi.responses import FileResponse
@@ -15,7 +15,7 @@ from triage.store.ledger import Ledger
 from triage.store.pictures import PREVIEW, Pictures, attention_name
 from triage.store.records import StudyRecord
 
-_PNG = {200: {"content": {"image/png": {}}, "description": "8-bit grey PNG."}}
+_PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "description": "8-bit grey PNG."}}
 
 
 def api_router(ledger: Ledger, pictures: Pictures, health: Callable[[], HealthReport]) -> APIRouter:
@@ -66,5 +66,6 @@ def _picture(pictures: Pictures, record: StudyRecord, sop_instance_uid: str, nam
         raise HTTPException(404, f"Study {record.row.study_instance_uid} has no image {sop_instance_uid}.")
     path = pictures.path(digests[sop_instance_uid], name)
     if path is None:
-        raise HTTPException(404, f"There is no {name.split('-')[0].removesuffix('.png')} of image {sop_instance_uid}.")
+        kind = "preview" if name == PREVIEW else "attention map"
+        raise HTTPException(404, f"There is no {kind} of image {sop_instance_uid}.")
     return FileResponse(path, media_type="image/png")

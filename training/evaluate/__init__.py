@@ -1,0 +1,1 @@
+"""Evaluate: scores and labels in, the papers' metrics with counts and clustered intervals out."""
