@@ -35,7 +35,7 @@ def cluster() -> Iterator[str]:
             shutil.chown(folder, "postgres")
         data = f"{folder}/data"
         _as_owner(f"{programs}/initdb", "-D", data, "-U", "triage", "-A", "trust", "--no-sync")
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+        options = f"-p {port} -c fsync=off -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
         _as_owner(f"{programs}/pg_ctl", "-D", data, "-l", f"{folder}/log", "-o", options, "-w", "start")
         try:
             yield f"postgresql+psycopg://triage@127.0.0.1:{port}"

@@ -1,12 +1,13 @@
 """Exams of every kind in a real ledger, with drawn pictures, for tests of REST and pages."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import cv2
 import numpy as np
+from fastapi.testclient import TestClient
 from ledger_samples import LEASE, header
 
 from triage.core.finding import (
@@ -122,6 +123,15 @@ class Archive:
         return finding
 
 
+@dataclass
+class Populated:
+    """An archive with one study of every kind, and a caller of its service; for tests that only read."""
+
+    archive: Archive
+    client: TestClient
+    uids: dict[str, str]
+
+
 def scored(made: InstanceHeader, outcome: Outcome, position: int) -> ImageFinding:
     """The image as a run of the models leaves it."""
     plain = ImageFinding(
@@ -148,7 +158,9 @@ def populate(archive: Archive) -> dict[str, str]:
     archive.decide(Outcome.CONFIDENTLY_NORMAL)
     for one in archive.ledger.due_deliveries("pacs"):
         archive.ledger.sent(one.id)
-    uids["plain"] = archive.receive(2, PatientName="Okafor^Ngozi", Manufacturer="SIEMENS", ManufacturerModelName="MAMMOMAT")
+    uids["plain"] = archive.receive(
+        2, PatientName="Okafor^Ngozi", Manufacturer="SIEMENS", ManufacturerModelName="MAMMOMAT"
+    )
     archive.decide(Outcome.NOT_FLAGGED)
     uids["missing"] = archive.receive(3, STANDARD_VIEWS[:3], PatientName="Lindqvist^Eva")
     archive.decide(Outcome.NOT_EVALUATED, [reason("views-missing", "LMLO is missing")])
@@ -175,12 +187,12 @@ def _implant(made: InstanceHeader) -> InstanceHeader:
 def breast(laterality: str, seed: str) -> bytes:
     """A drawn breast, chest wall at the right of a right one as such images are stored; PNG."""
     rows, columns = 512, 416
-    noise = np.random.default_rng(sum(seed.encode())).normal(0, 1, (rows // 16, columns // 16))
+    noise = np.random.default_rng(sum(seed.encode())).normal(0, 1, (rows // 40, columns // 40))
     texture = cv2.resize(noise.astype(np.float32), (columns, rows), interpolation=cv2.INTER_CUBIC)
     shape = np.zeros((rows, columns), np.float32)
     cv2.ellipse(shape, (0, rows // 2), (int(columns * 0.72), int(rows * 0.42)), 0, -90, 90, 1.0, -1)
     shape = cv2.GaussianBlur(shape, (0, 0), 7)
-    image = np.clip(shape * (95 + 26 * texture), 0, 255).astype(np.uint8)
+    image = np.clip(shape * (90 + 34 * texture), 0, 255).astype(np.uint8)
     return _png(image, laterality)
 
 

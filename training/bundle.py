@@ -32,6 +32,7 @@ from triage.infer.engine import Engine
 
 LICENCE = "Apache-2.0"
 CARD = "card.md"
+PARTS = ("train", "validation", "calibration", "test")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def build(sources: Sources, out: Path, version: str, threads: int = 2) -> dict[s
     """Exports, fits the fusion on validation, calibrates, measures on the test part and writes everything."""
     out.mkdir(parents=True, exist_ok=True)
     (out / OPERATING_POINT).unlink(missing_ok=True)
-    parity = export_models(sources, out)
+    parity = export_models(sources.recipe, sources.run, out)
     body = _body(sources, out.name, version, parity)
     with tempfile.TemporaryDirectory() as folder:
         # A preliminary manifest: scoring needs a bundle, and the final manifest holds what scoring finds.
@@ -77,9 +78,8 @@ def build(sources: Sources, out: Path, version: str, threads: int = 2) -> dict[s
     return measured
 
 
-def export_models(sources: Sources, out: Path) -> dict[str, float]:
-    """Writes the three ONNX files; returns the largest difference from torch of each."""
-    recipe, run = sources.recipe, sources.run
+def export_models(recipe: Recipe, run: Path, out: Path) -> dict[str, float]:
+    """Writes the three ONNX files of a run; returns the largest difference from torch of each."""
     dual = trained_dual(recipe, run, recipe.systems.dual_view)
     whole = trained_whole(recipe, run, recipe.systems.whole_image)
     if not isinstance(dual.head, DualViewHead):
@@ -101,7 +101,8 @@ def fit_fusion(sources: Sources) -> dict[str, float]:
     dual_view, whole_image = model.coef_[0] / scale
     if dual_view < 0 or whole_image < 0:
         raise TriageError(
-            f"fusion weights {dual_view:.3f}, {whole_image:.3f}: a model that speaks against normal when it is sure of it is broken"
+            f"fusion weights {dual_view:.3f} and {whole_image:.3f}: a negative one turns a model's answer around; "
+            "that model did not learn"
         )
     return {"dual_view": float(dual_view), "whole_image": float(whole_image), "intercept": float(model.intercept_[0])}
 

@@ -1,4 +1,4 @@
-"""The model card: what a bundle is and is not, in words that a radiologist understands. Input: the manifest's content."""
+"""The model card: the manifest's content in, what a bundle is and is not in a radiologist's words out."""
 
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,8 @@ def _what_it_does() -> str:
 ## What it does
 
 For each of the four standard views (CC and MLO of both breasts) it gives a number: the higher, the more surely the
-image is normal (BI-RADS 1). Images at or above a fixed threshold are flagged; an exam is *confidently normal* only if all four
-are. Every exam is read by a radiologist all the same: the answer sorts the worklist and nothing else.
+image is normal (BI-RADS 1). Images at or above a fixed threshold are flagged; an exam is *confidently normal* only if
+all four are. Every exam is read by a radiologist all the same: the answer sorts the worklist and nothing else.
 
 Two networks contribute. The **dual-view** network compares an image with the same view of the other breast, laid over
 it (supervised contrastive pre-training and fine-tuning, Cao et al. 2025). The **whole-image** network weighs up regions

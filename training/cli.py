@@ -1,4 +1,4 @@
-"""`triage-train`: from data to a model bundle. Every command imports what it needs when it runs; --help needs no torch."""
+"""`triage-train`: from data to a model bundle. A command imports what it needs when it runs: --help needs no torch."""
 
 import json
 import logging

@@ -27,7 +27,7 @@ class _Block(nn.Module):
         self.mix = nn.Conv2d(channels, hidden, 1)
         self.full = nn.Linear(hidden * cells, 2)
         # Both outputs start at 0 (0.5 after a sigmoid, far from its flat ends) and move slowly.
-        nn.init.normal_(self.full.weight, std=0.01)
+        nn.init.normal_(self.full.weight, std=0.03)
         nn.init.zeros_(self.full.bias)
 
     def forward(self, features: Tensor) -> Tensor:

@@ -9,15 +9,16 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from rich.console import Console
+from rich.progress import track
 from torch import Tensor, nn
-from tqdm import tqdm
 
 Batch = tuple[Tensor, ...]
 LAST, BEST, METRICS = "last.pt", "best.pt", "metrics.jsonl"
@@ -136,11 +137,8 @@ def _one_epoch(method: Method, optimizer: torch.optim.Optimizer, settings: LoopS
     method.train()
     generator = np.random.default_rng([settings.seed, progress.epoch])
     total, batches, first_step = 0.0, 0, progress.step
-    bar = tqdm(
-        method.epoch(generator), desc=f"epoch {progress.epoch + 1}/{settings.epochs}", disable=not sys.stderr.isatty()
-    )
     optimizer.zero_grad(set_to_none=True)
-    for batch in bar:
+    for batch in _shown(method.epoch(generator), f"epoch {progress.epoch + 1}/{settings.epochs}"):
         with autocast(settings):
             loss = method.loss(tuple(tensor.to(settings.device) for tensor in batch))
         (loss / settings.accumulate).backward()  # type: ignore[no-untyped-call]
@@ -155,11 +153,21 @@ def _one_epoch(method: Method, optimizer: torch.optim.Optimizer, settings: LoopS
         optimizer.zero_grad(set_to_none=True)
         method.after_step()
         progress.step += 1
-        bar.set_postfix(loss=f"{total / batches:.4f}")
     if progress.epoch == 0:
         # Known after one epoch: during the first, any schedule is flat enough.
         progress.steps_per_epoch = max(1, progress.step - first_step)
     return total / max(1, batches)
+
+
+def _shown(batches: Iterator[Batch], label: str) -> Iterable[Batch]:
+    """The batches with a counter on a terminal; how many there will be only the method knows."""
+    return track(batches, label, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
+
+
+def chunks(numbers: Tensor, size: int) -> Iterator[Tensor]:
+    """Consecutive pieces of at most `size` entries."""
+    for start in range(0, len(numbers), size):
+        yield numbers[start : start + size]
 
 
 def _better(value: float, best: float, higher: bool) -> bool:

@@ -1,11 +1,9 @@
 """From the grid of patch embeddings of a whole image to one embedding (Miller et al., section on pooling).
 
-Background positions - cells whose whole patch is exactly 0, which is what `prepare` writes outside the breast - are left
-out of both poolings: an image must not score by how much air surrounds the breast. An image without any breast keeps
-all its cells.
+Background positions - cells whose whole patch is exactly 0, which is what `prepare` writes outside the breast - are
+left out of both poolings: an image must not score by how much air surrounds the breast. An image without any breast
+keeps all its cells.
 """
-
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -53,4 +51,4 @@ class MultipleInstancePooling(nn.Module):
 
 
 def _weighted(features: Tensor, weights: Tensor) -> Tensor:
-    return cast(Tensor, (features * weights[:, None]).sum(dim=(2, 3)))
+    return (features * weights[:, None]).sum(dim=(2, 3))

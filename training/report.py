@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 Row = dict[str, Any]
+_FROZEN = {"sensitivity": "normal images flagged", "specificity": "abnormal images not flagged"}
 
 
 def rows(comparison: dict[str, Any], bundle_metrics: dict[str, Any]) -> list[Row]:
@@ -16,7 +17,7 @@ def rows(comparison: dict[str, Any], bundle_metrics: dict[str, Any]) -> list[Row
     for name, metrics in {**comparison["systems"], "served bundle, fused": bundle_metrics["fused"]}.items():
         found += _system_rows(name, metrics)
     frozen = bundle_metrics["at_bundle_threshold"]
-    for key, what in (("sensitivity", "normal images flagged"), ("specificity", "abnormal images not flagged")):
+    for key, what in _FROZEN.items():
         found.append(
             _proportion(f"bundle-frozen-{key}", f"{what}, threshold frozen on the calibration part", frozen[key])
         )

@@ -25,17 +25,13 @@ def phantoms(recipe: Recipe, work: Path, workers: int) -> Manifest:
 
     folder = work / "phantoms"
     if not (folder / "manifest.csv").is_file():
-        log.info("writing %d phantom exams", sum(recipe.data.exams.values()))
-        write_exams(
-            folder,
-            sum(recipe.data.exams.values()),
-            recipe.data.seed,
-            workers,
-            Choices(conspicuity=recipe.data.conspicuity),
-        )
+        exams = sum(recipe.data.exams.values())
+        log.info("writing %d phantom exams", exams)
+        write_exams(folder, exams, recipe.data.seed, workers, Choices(conspicuity=recipe.data.conspicuity))
     if not (folder / SPLIT).is_file():
         rows = read_manifest(folder / "manifest.csv").rows
-        write_manifest(folder / SPLIT, split_by_patient(rows, dict(recipe.data.exams), recipe.data.seed))
+        shares = {str(name): float(count) for name, count in recipe.data.exams.items()}
+        write_manifest(folder / SPLIT, split_by_patient(rows, shares, recipe.data.seed))
     return read_manifest(folder / SPLIT)
 
 

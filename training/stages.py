@@ -1,4 +1,4 @@
-"""Stages: from a recipe's stage and a cache to a trained method in RUN/STAGE, each on top of the stage it starts from."""
+"""Stages: a stage of a recipe and a cache in, a trained method in RUN/STAGE out, on top of the stage it starts from."""
 
 import json
 import time

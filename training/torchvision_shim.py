@@ -38,9 +38,9 @@ def apply() -> bool:
     """Declares the operator schemas if, and only if, the extension cannot; True if they are declared here."""
     global _library  # noqa: PLW0603 - the schemas live as long as the Library object does
     if _library is None and not extension_loads():
-        _library = torch.library.Library("torchvision", "DEF")
+        _library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
         for schema in _SCHEMAS:
-            _library.define(schema)
+            _library.define(schema)  # type: ignore[no-untyped-call]
     return _library is not None
 
 

@@ -70,7 +70,9 @@ def page(browser: "playwright.Browser") -> Iterator["playwright.Page"]:
     opened = context.new_page()
     opened.set_default_timeout(8000)
     complaints: list[str] = []
-    opened.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+    opened.on(
+        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+    )
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     opened.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
     yield opened

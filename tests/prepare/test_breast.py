@@ -43,7 +43,9 @@ def test_bright_label_and_film_border_are_left_out() -> None:
     marked = BREAST.copy()
     marked[40:120, 660:780] = 65535
     marked[:, 792:] = 60000
-    np.testing.assert_array_equal(find_breast(marked, 1, SHAPE).mask, find_breast(BREAST, 1, SHAPE).mask)
+    found = find_breast(marked, 1, SHAPE).mask
+    assert not found[:, 600:].any()
+    assert overlap(found, BREAST > 0) > 0.98
 
 
 def test_noisy_film_background() -> None:

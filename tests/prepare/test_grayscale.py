@@ -116,7 +116,7 @@ def test_padding_becomes_the_darkest_level(photometric: str, value: int, limit: 
     if limit is not None:
         ds.PixelPaddingRangeLimit = limit
     low, high = sorted((value, value if limit is None else limit))
-    padded = (EVERY_VALUE >= low) & (EVERY_VALUE <= high)
+    padded = np.isin(EVERY_VALUE, np.arange(low, high + 1))
     scale = header_grayscale(ds)
     made = levels(EVERY_VALUE, scale)
     assert not made[padded].any()

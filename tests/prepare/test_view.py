@@ -47,13 +47,17 @@ def test_left_and_right_breast_become_the_same_picture() -> None:
     left = prepare(dataset(drawn_breast(), **WINDOW))
     right = prepare(dataset(drawn_breast(chest_wall="right"), PatientOrientation=["P", "L"], **WINDOW))
     assert right.flipped
-    assert same(left, right)
+    np.testing.assert_array_equal(left.breast_mask, right.breast_mask)
+    # Weights of the area mean round the other way round: two parts in 65535 at most.
+    np.testing.assert_allclose(left.dual_view.astype(int), right.dual_view.astype(int), atol=2)
 
 
 def test_monochrome1_twin_gives_the_same_bits() -> None:
     stored = drawn_breast(2300, 1700)
     twin_window = {"WindowCenter": 4096 - 1800, "WindowWidth": 3200}
-    twin = dataset(4095 - stored, PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="INVERSE", **twin_window)
+    twin = dataset(
+        4095 - stored, PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="INVERSE", **twin_window
+    )
     assert same(prepare(dataset(stored, **WINDOW)), prepare(twin))
 
 
@@ -140,8 +144,9 @@ def test_map_goes_back_to_where_it_came_from(chest_wall: Any, cells: tuple[int, 
     back = to_stored_grid(on_cells, view, (550, 400))
     assert back.dtype == np.float32
     rows, columns = np.mgrid[0:550, 0:400]
-    assert (back * rows).sum() / back.sum() * 4 == pytest.approx(spot_row, abs=5)
-    assert (back * columns).sum() / back.sum() * 4 == pytest.approx(spot_column, abs=5)
+    tolerance = 5 if cells == WHOLE_IMAGE_SHAPE else 12  # a cell of 36 x 28 is about 50 stored pixels wide
+    assert (back * rows).sum() / back.sum() * 4 == pytest.approx(spot_row, abs=tolerance)
+    assert (back * columns).sum() / back.sum() * 4 == pytest.approx(spot_column, abs=tolerance)
 
 
 def test_whole_picture_laid_back_is_the_stored_picture() -> None:

@@ -1,7 +1,6 @@
-"""The ledger on both databases: a SQLite file, and a fresh database in a PostgreSQL cluster of the session."""
+"""The ledger on both databases: a SQLite file, and an emptied schema in a PostgreSQL cluster of the session."""
 
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,6 @@ from sqlalchemy import Engine, create_engine, text
 
 from triage.store.database import open_database
 from triage.store.ledger import Ledger
-
-_numbers = count()
 
 
 @pytest.fixture(scope="session")
@@ -29,12 +26,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'triage.db'}"
     server = request.getfixturevalue("postgres_url")
-    name = f"ledger{next(_numbers)}"
-    admin = create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+    admin = create_engine(f"{server}/postgres")
+    with admin.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
     admin.dispose()
-    return f"{server}/{name}"
+    return f"{server}/postgres"
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ class ImageRow(BaseModel):
     study_id: str = Field(min_length=1)
     laterality: Literal["L", "R"]
     view: Literal["CC", "MLO"]
-    birads: Annotated[int | None, BeforeValidator(_empty_is_none), Field(ge=0, le=6)] = None
+    birads: Annotated[Annotated[int, Field(ge=0, le=6)] | None, BeforeValidator(_empty_is_none)] = None
     pathology: Annotated[Literal["normal", "benign", "malignant"] | None, BeforeValidator(_empty_is_none)] = None
     manufacturer: str = ""
     model: str = ""
@@ -43,7 +43,7 @@ class ImageRow(BaseModel):
 
     @property
     def normal(self) -> bool | None:
-        """Task 1's label: BI-RADS 1 against the rest; pathology decides where there is no BI-RADS. None if unlabelled."""
+        """Task 1's label: BI-RADS 1 against the rest, or by pathology where there is no BI-RADS. None if unlabelled."""
         if self.birads is not None:
             return self.birads == 1
         return None if self.pathology is None else self.pathology == "normal"
@@ -131,6 +131,10 @@ def _read_lesions(path: Path, files: dict[str, int]) -> tuple[LesionRow, ...]:
     if problems:
         raise ManifestError(f"{path}: {len(problems)} bad row(s)\n  " + "\n  ".join(problems))
     return tuple(lesions)
+
+
+def _problems(line: int, error: ValidationError) -> list[str]:
+    return [f"line {line}: {'.'.join(map(str, e['loc']))} is {e['input']!r}: {e['msg']}" for e in error.errors()]
 
 
 def _lines(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:

@@ -1,8 +1,8 @@
 """The cache: every image of a manifest, prepared and registered once by the service's own code, as uint16 memory maps.
 
-Input: a manifest. Output: DIR/dual_view.npy, whole_image.npy, moving.npy (the registered contralateral view; zeros where
-there is none), index.csv (a line an image), boxes.csv (lesions on the dual-view grid). Exams already in the index are
-skipped, so an interrupted run continues.
+Input: a manifest. Output: DIR/dual_view.npy, whole_image.npy, moving.npy (the registered contralateral view; zeros
+where there is none), index.csv (a line an image), boxes.csv (lesions on the dual-view grid). Exams already in the index
+are skipped, so an interrupted run continues.
 """
 
 import csv
@@ -32,6 +32,7 @@ _COLUMNS = (
     "row", "file", "patient_id", "study_id", "laterality", "view", "birads", "normal", "split",
     "rejected", "contralateral", "registration", "quality",
 )  # fmt: skip
+_BOX_COLUMNS = ("row", "type", "pathology", "top", "bottom", "left", "right")
 _SOURCE = "source.json"
 Exam = list[tuple[int, ImageRow]]
 
@@ -59,14 +60,11 @@ def build(manifest: Manifest, out: Path, workers: int = 2) -> dict[str, int]:
     for lesion in manifest.lesions:
         lesions.setdefault(lesion.file, []).append(lesion)
     waiting = [exam for exam in exams(enumerate(manifest.rows)) if exam[0][0] not in done]
-    jobs = [(out, manifest.folder, exam, [lesions.get(row.file, []) for _, row in exam]) for exam in waiting]
-    console = Console(stderr=True)
-    for entries, boxes in track(
-        _run(jobs, workers), "Caching exams", len(jobs), console=console, disable=not sys.stderr.isatty()
-    ):
-        _append(
-            out / BOXES, ("row", *list(Box.__dataclass_fields__)[1:]), [asdict(b) | {"row": b.image} for b in boxes]
-        )
+    jobs: list[_Job] = [(out, manifest.folder, exam, [lesions.get(row.file, []) for _, row in exam]) for exam in waiting]
+    silent = not sys.stderr.isatty()
+    cached = track(_run(jobs, workers), "Caching exams", len(jobs), console=Console(stderr=True), disable=silent)
+    for entries, boxes in cached:
+        _append(out / BOXES, _BOX_COLUMNS, [asdict(box) | {"row": box.image} for box in boxes])
         _append(out / INDEX, _COLUMNS, [_index_line(manifest.rows[entry.row], entry) for entry in entries])
     return _counts(out)
 
@@ -118,11 +116,10 @@ def _cache_exam(job: _Job) -> tuple[list[_Entry], list[Box]]:
 
 
 def _box(number: int, lesion: LesionRow, view: PreparedView) -> Box:
-    corners = [
-        on_dual_view(view, row, column) for row in (lesion.ymin, lesion.ymax) for column in (lesion.xmin, lesion.xmax)
-    ]
-    rows, columns = zip(*corners, strict=True)
-    return Box(number, lesion.type, lesion.pathology, min(rows), max(rows), min(columns), max(columns))
+    top, one_side = on_dual_view(view, lesion.ymin, lesion.xmin)
+    bottom, other_side = on_dual_view(view, lesion.ymax, lesion.xmax)
+    left, right = sorted((one_side, other_side))
+    return Box(number, lesion.type, lesion.pathology, top, bottom, left, right)
 
 
 def _claim(manifest: Manifest, out: Path) -> None:

@@ -57,12 +57,12 @@ def patient_pairs(population: Population, n: int, generator: np.random.Generator
     for patient in range(int(inverse.max()) + 1):
         members = np.flatnonzero(inverse == patient)
         abnormal, normal = members[~population.normal[members]], members[population.normal[members]]
-        for kind, images in enumerate((abnormal, normal)):
+        for group, images in zip(groups, (abnormal, normal), strict=True):
             if images.size >= 2:
-                groups[kind].append(images)
+                group.append(images)
         if abnormal.size and normal.size:
             mixed.append((abnormal, normal))
-    kinds = [kind for kind in groups if kind]
+    kinds = [images for images in groups if images]
     if not kinds or not mixed:
         raise TriageError("patient-constrained pairs need patients with two images of a kind and with both kinds")
     same = []

@@ -1,4 +1,4 @@
-"""One image file to the service's canonical pixels: DICOM as the service reads it, PNG or PGM through the same steps."""
+"""One image file to the service's canonical pixels: DICOM as the service reads it, PNG or PGM by the same steps."""
 
 from collections import defaultdict
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Compares the trained systems of a recipe on one part of the cache: same images, same metrics, differences with intervals."""
+"""Compares the trained systems of a recipe on one part of the cache: same images, same metrics, paired differences."""
 
 from itertools import combinations
 from pathlib import Path

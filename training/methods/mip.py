@@ -16,7 +16,7 @@ from training.augment import Augmentation, photometric, spatial
 from training.data.images import Part
 from training.encoders import Encoder
 from training.heads import normal_logit
-from training.loop import Batch, Method
+from training.loop import Batch, Method, chunks
 from training.methods.sf import CachedFeatures, classification_metrics, encode
 from training.pooling import MultipleInstancePooling, breast_cells
 
@@ -75,7 +75,7 @@ class WholeImage(Method):
         """(labels, images)."""
         part = self.training_part
         order = generator.permutation(len(part))[: self.settings.images_per_epoch]
-        for numbers in torch.from_numpy(order).split(self.settings.batch_size):
+        for numbers in chunks(torch.from_numpy(order), self.settings.batch_size):
             if len(numbers) > 1:  # batch norm has no variance of one
                 yield part.labels[numbers], part.images("whole_image", numbers.numpy())
 

@@ -1,8 +1,8 @@
 """Annotated patches, five classes (Miller et al., "Annotated patches"): a common start for every encoder.
 
-One 224 x 224 patch around each lesion and one from the rest of a breast, cut from the dual-view grid. Small data sets do
-not teach an encoder from noise what a lesion is; the larger ones of the papers do. All systems of a recipe start from
-the same encoder, so that their comparison stays fair.
+One 224 x 224 patch around each lesion and one from the rest of a breast, cut from the dual-view grid. Small data sets
+do not teach an encoder from noise what a lesion is; the larger ones of the papers do. All systems of a recipe start
+from the same encoder, so that their comparison stays fair.
 """
 
 from collections import defaultdict
@@ -19,7 +19,7 @@ from training.augment import Augmentation, photometric, spatial
 from training.data.images import Part
 from training.data.tiles import ANNOTATED, PATCH_CLASSES, Box, background_corner, cut, lesion_corner, patch_class
 from training.encoders import Encoder
-from training.loop import Batch, Method
+from training.loop import Batch, Method, chunks
 
 PATCH_VIEWS = Augmentation(scale=(0.9, 1.1), flips=True, gamma=0.2, contrast=0.2)
 
@@ -80,7 +80,7 @@ class PatchClassifier(Method):
     def validate(self) -> dict[str, float]:
         """AUC of lesion against background and accuracy over the five classes, on 512 patches that never change."""
         patches, labels = self._draw(self.validation_part, 512, np.random.default_rng(0))
-        logits = torch.cat([self.logits(chunk.to(self.device)) for chunk in patches.split(64)]).cpu()
+        logits = torch.cat([self.logits(chunk.to(self.device)) for chunk in chunks(patches, 64)]).cpu()
         lesion = 1 - torch.softmax(logits, dim=1)[:, 0]
         accuracy = (logits.argmax(dim=1) == labels).float().mean()
         return {"auc": float(roc_auc_score(labels.numpy() > 0, lesion.numpy())), "accuracy": float(accuracy)}

@@ -16,7 +16,7 @@ from torch.nn import functional
 from training.data.images import Kind, Part
 from training.encoders import Encoder
 from training.heads import normal_logit
-from training.loop import Batch, Method
+from training.loop import Batch, Method, chunks
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class FeatureClassifier(Method):
         """(labels, head inputs ...)."""
         cached = self.training_features
         order = torch.from_numpy(generator.permutation(len(cached.labels)))
-        for numbers in order.split(self.batch_size):
+        for numbers in chunks(order, self.batch_size):
             yield cached.labels[numbers], *(tensor[numbers] for tensor in cached.inputs)
 
     def loss(self, batch: Batch) -> Tensor:
@@ -60,7 +60,7 @@ class FeatureClassifier(Method):
 
     def scores(self, cached: CachedFeatures) -> Tensor:
         """Logit of normal for each image."""
-        numbers = torch.arange(len(cached.labels)).split(256)
+        numbers = chunks(torch.arange(len(cached.labels)), 256)
         return torch.cat(
             [normal_logit(self.head(*(tensor[n].to(self.device) for tensor in cached.inputs)).float()) for n in numbers]
         )

@@ -12,7 +12,7 @@ from torch.nn import functional
 from training.data.images import Part
 from training.encoders import Encoder
 from training.heads import normal_logit
-from training.loop import Batch, Method
+from training.loop import Batch, Method, chunks
 from training.methods.sf import classification_metrics
 
 
@@ -46,7 +46,7 @@ class EndToEnd(Method):
         part, settings = self.training_part, self.settings
         samples = settings.images_per_epoch // (1 if settings.views == "single" else 2)
         order = torch.from_numpy(generator.permutation(len(part)))[:samples]
-        for numbers in order.split(settings.batch_size):
+        for numbers in chunks(order, settings.batch_size):
             if len(numbers) > 1:  # batch norm has no variance of one
                 yield part.labels[numbers], *self._inputs(part, numbers)
 
@@ -63,7 +63,7 @@ class EndToEnd(Method):
     def scores(self, part: Part, batch_size: int = 8) -> Tensor:
         """Logit of normal for each image of a part."""
         found = []
-        for numbers in torch.arange(len(part)).split(batch_size):
+        for numbers in chunks(torch.arange(len(part)), batch_size):
             inputs = tuple(tensor.to(self.device) for tensor in self._inputs(part, numbers))
             found.append(normal_logit(self.logits(inputs)).cpu())
         return torch.cat(found)

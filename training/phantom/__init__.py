@@ -2,5 +2,5 @@
 
 For demonstrations, load tests and for showing that each method learns what it should; never for a clinical claim.
 
-    texture -> breast -> lesions -> exam -> acquisition -> dicom -> study
+    woman -> texture -> breast -> lesions -> exam -> acquisition -> dicom -> study -> commands
 """

@@ -1,7 +1,6 @@
 """Phantom stage 2: one breast in one view. Input: a woman and a side. Output: density image, chest wall at the left.
 
-The breast has coordinates in mm: `depth` from the chest wall toward the nipple, `lateral` and `superior` from the
-nipple's axis. CC looks along `superior`, MLO at 45 degrees, so its vertical axis is (superior + lateral) / sqrt(2).
+Coordinates are those of `training.phantom.woman`. CC looks along `superior`, MLO at 45 degrees, so its vertical axis is (superior + lateral) / sqrt(2).
 In both views the lateral (upper) side is at the top of the image.
 """
 
@@ -12,34 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from training.phantom.texture import Bool, Float, Grid, Streams, correlated_field, strands, toward_nipple, upsample
+from training.phantom.woman import DENSITY, STREAM, Woman, draw_specks
 
-CLASSES = "ABCD"
-CLASS_SHARES = (0.10, 0.40, 0.40, 0.10)
-"""Screening population by BI-RADS density class."""
-
-# lobules, gland threshold (lower = denser), gland contrast
-_DENSITY = {"A": (8, 0.95, 0.20), "B": (26, 0.78, 0.24), "C": (60, 0.62, 0.27), "D": (110, 0.45, 0.30)}
 _TEXTURE_FACTOR = 2
-_STREAM = {"woman": 1, "view": 2, "side": 3}
-
-
-@dataclass(frozen=True)
-class Woman:
-    """What the two breasts and both views share. Lengths in mm."""
-
-    seed: int
-    density: str
-    depth: float
-    half_height: float
-    nipple_cc: float
-    """Fraction of the image height."""
-    nipple_mlo: float
-    pectoral_width: float
-    pectoral_length: float
-    lobules: npt.NDArray[np.float32]
-    """Shape (n, 5): depth, lateral, superior, radius, weight."""
-    knots: npt.NDArray[np.float32]
-    """Normal tissue that looks like a finding but has its mate in the other breast; columns as `lobules`."""
 
 
 @dataclass(frozen=True)
@@ -103,57 +77,13 @@ class BreastImage:
     grid: Grid
 
 
-def draw_woman(seed: int) -> Woman:
-    """The woman of a seed."""
-    rng = np.random.default_rng([seed, _STREAM["woman"]])
-    density = str(rng.choice(list(CLASSES), p=CLASS_SHARES))
-    scale = float(np.clip(rng.normal(1.0, 0.14), 0.72, 1.25))
-    depth, half_height = 98 * scale, 82 * scale
-    return Woman(
-        seed, density, depth, half_height,
-        nipple_cc=float(rng.uniform(0.46, 0.54)), nipple_mlo=float(rng.uniform(0.58, 0.66)),
-        pectoral_width=float(rng.uniform(38, 62)), pectoral_length=float(rng.uniform(95, 150)),
-        lobules=_draw_lobules(rng, _DENSITY[density][0], depth, half_height),
-        knots=_draw_knots(rng, depth, half_height),
-    )  # fmt: skip
-
-
-def _draw_lobules(rng: np.random.Generator, count: int, depth: float, half_height: float) -> npt.NDArray[np.float32]:
-    """Gland lobules in a cone that narrows toward the nipple, more of them lateral and superior."""
-    along = rng.beta(2.6, 1.7, count) * 0.75 + 0.17
-    spread = half_height * (0.14 + 0.62 * (1 - along))
-    lateral = rng.normal(0.15, 0.62, count) * spread
-    superior = rng.normal(0.15, 0.62, count) * spread
-    radius = rng.uniform(5.5, 13.0, count)
-    weight = rng.uniform(0.4, 1.0, count)
-    return np.stack([along * depth, lateral, superior, radius, weight], -1).astype(np.float32)
-
-
-def _draw_knots(rng: np.random.Generator, depth: float, half_height: float) -> npt.NDArray[np.float32]:
-    """Compact summations of gland, none to six: what makes one breast alone ambiguous and the pair clear."""
-    count = int(rng.poisson(2.2))
-    place = rng.normal(0.1, 0.36, (count, 2)) * half_height
-    along = rng.uniform(0.25, 0.85, count) * depth
-    sigma, contrast = rng.uniform(1.6, 4.5, count), rng.uniform(0.08, 0.30, count)
-    return np.stack([along, place[:, 0], place[:, 1], sigma, contrast], -1).astype(np.float32)
-
-
-def _draw_specks(rng: np.random.Generator, woman: Woman) -> npt.NDArray[np.float32]:
-    """Single calcifications of skin or vessels, which are not reported; each breast has its own."""
-    count = int(rng.poisson(0.9))
-    place = rng.normal(0, 0.4, (count, 2)) * woman.half_height
-    along = rng.uniform(0.1, 0.95, count) * woman.depth
-    sigma, contrast = rng.uniform(0.25, 0.6, count), rng.uniform(0.2, 0.6, count)
-    return np.stack([along, place[:, 0], place[:, 1], sigma, contrast], -1).astype(np.float32)
-
-
 def outline_of(woman: Woman, laterality: str, view_position: str, grid: Grid) -> Outline:
     """The outline of one view; the two sides differ by a jitter of a few per cent."""
-    rng = np.random.default_rng([woman.seed, _STREAM["side"], ord(laterality)])
+    rng = np.random.default_rng([woman.seed, STREAM["side"], ord(laterality)])
     size, shift = float(rng.normal(1, 0.02)), float(rng.normal(0, 2.5))
     muscle = [float(factor) for factor in rng.normal(1, 0.06, 2)]
     depth, height = woman.depth * size, woman.half_height * size
-    view_rng = np.random.default_rng([woman.seed, _STREAM["view"], 7])
+    view_rng = np.random.default_rng([woman.seed, STREAM["view"], 7])
     sliver, top = view_rng.random() < 0.12, float(view_rng.uniform(0.5, 0.75))
     waves = (float(view_rng.uniform(0, 6.28)), float(view_rng.uniform(0, 6.28)))
     rise = float(view_rng.uniform(0.5, 3.5))
@@ -172,9 +102,9 @@ def render_breast(woman: Woman, laterality: str, view_position: str, grid: Grid)
     outline = outline_of(woman, laterality, view_position, grid)
     view = ["CC", "MLO"].index(view_position)
     streams = Streams(
-        np.random.default_rng([woman.seed, _STREAM["view"], view]),
-        np.random.default_rng([woman.seed, _STREAM["side"], ord(laterality), view]),
-        np.random.default_rng([woman.seed, _STREAM["side"], ord(laterality), 7]),
+        np.random.default_rng([woman.seed, STREAM["view"], view]),
+        np.random.default_rng([woman.seed, STREAM["side"], ord(laterality), view]),
+        np.random.default_rng([woman.seed, STREAM["side"], ord(laterality), 7]),
     )
     coarse = grid.coarser(_TEXTURE_FACTOR)
     tissue = _tissue(woman, outline, coarse, streams)
@@ -188,7 +118,7 @@ def render_breast(woman: Woman, laterality: str, view_position: str, grid: Grid)
 
 def _tissue(woman: Woman, outline: Outline, grid: Grid, streams: Streams) -> Float:
     """Fat, gland, septa and muscle before the border's fall-off; weights set by eye against screening mammograms."""
-    _, threshold, contrast = _DENSITY[woman.density]
+    _, threshold, contrast = DENSITY[woman.density]
     large = correlated_field(grid, streams, 3.0, shared_above_mm=22.0)
     smooth = correlated_field(grid, streams, 7.0, shared_above_mm=30.0, band_mm=22.0)
     fine = correlated_field(grid, streams, 6.0, shared_above_mm=0.0, band_mm=7.0)
@@ -215,7 +145,7 @@ def _lobule_map(woman: Woman, outline: Outline, grid: Grid, rng: np.random.Gener
 
 def _likenesses(woman: Woman, outline: Outline, grid: Grid, rng: np.random.Generator) -> Float:
     """Knots, mirrored in the other breast, and single calcifications."""
-    both = np.concatenate([_jittered(woman.knots, rng), _draw_specks(rng, woman)])
+    both = np.concatenate([_jittered(woman.knots, rng), draw_specks(rng, woman)])
     return _gaussians(both, outline, grid)
 
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from training.phantom.acquisition import LOOKS, VendorLook
-from training.phantom.breast import Woman, draw_woman, outline_of, render_breast
+from training.phantom.breast import outline_of, render_breast
 from training.phantom.lesions import Box, Lesion, draw_lesion, implant, stamp
 from training.phantom.texture import Bool, Float, Grid
+from training.phantom.woman import Woman, draw_woman
 from triage.core.views import View
 
 NORMAL_SHARE = 0.5

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.phantom.breast import BreastImage, Outline, Woman
+from training.phantom.breast import BreastImage, Outline
 from training.phantom.texture import Float
+from training.phantom.woman import Woman
 
 Box = tuple[int, int, int, int]
 """xmin, ymin, xmax, ymax in pixels, half open."""
@@ -64,7 +65,7 @@ class Lesion:
     pathology: str
     laterality: str
     position: tuple[float, float, float]
-    """Depth, lateral, superior in mm, see `training.phantom.breast`."""
+    """Depth, lateral, superior in mm, see `training.phantom.woman`."""
     radius: float
     contrast: float
     seed: int

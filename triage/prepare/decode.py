@@ -42,6 +42,9 @@ def read(path: Path) -> Dataset:
         raise Rejected(reason("truncated", f"{path.name} ends within an element: {error}.")) from error
     except (OSError, ValueError, KeyError, NotImplementedError, AttributeError, StructError, zlib.error) as error:
         raise Rejected(reason("undecodable", f"{path.name} cannot be read: {error}.")) from error
+    if not len(dataset):
+        # pydicom gives up the whole data set where compressed pixel data lacks its end.
+        raise Rejected(reason("truncated", f"{path.name} ends before its data set or its pixel data is complete."))
     return cast(Dataset, dataset)
 
 

@@ -65,7 +65,7 @@ def preview(ds: Dataset, rows: int = 1024, stored: StoredImage | None = None) ->
     if height > rows:
         size = (max(round(width * rows / height), 1), rows)
         image = cast(UInt16Image, cv2.resize(image, size, interpolation=cv2.INTER_AREA))
-    return (scale.table[image] >> 8).astype(np.uint8)
+    return (np.take(scale.table, image) >> 8).astype(np.uint8)
 
 
 def to_stored_grid(
@@ -118,5 +118,5 @@ def _on_grid(
     mask = fit_mask(breast.mask_in_box, placement(bottom - top, right - left, canvas))
     if side == "right":
         image, mask = image[:, ::-1], mask[:, ::-1]
-    displayed = np.where(mask, scale.table[image], np.uint16(0))
+    displayed = np.where(mask, np.take(scale.table, image), np.uint16(0))
     return on_canvas(displayed, canvas), on_canvas(mask, canvas)

@@ -64,7 +64,7 @@ def register_pair(fixed: PreparedView, moving: PreparedView) -> RegisteredPair:
     refined = _refine(target, source, matrix)
     if refined is not None and plausible(refined):
         overlap, correlation = _agreement(target, source, refined)
-        if overlap >= DICE_FLOOR and correlation >= likeness:
+        if overlap >= DICE_FLOOR and correlation > likeness:
             matrix, quality, method = refined, overlap, "affine"
     return _result(_warp(moving.dual_view, matrix), quality, method, start)
 
@@ -72,8 +72,15 @@ def register_pair(fixed: PreparedView, moving: PreparedView) -> RegisteredPair:
 def _agreement(fixed: _Reduced, moving: _Reduced, matrix: Matrix) -> tuple[float, float]:
     """Dice of the masks and correlation of the images, over the whole grid, once the moving ones are warped."""
     overlap = dice(fixed.mask, _warp_reduced(moving.coverage, matrix) >= 0.5)
-    correlation = np.corrcoef(fixed.image.ravel(), _warp_reduced(moving.image, matrix).ravel())[0, 1]
-    return overlap, float(np.nan_to_num(correlation, nan=-1.0))
+    return overlap, _correlation(fixed.image, _warp_reduced(moving.image, matrix))
+
+
+def _correlation(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> float:
+    """Pearson's correlation of two images, -1..1; 0 if one of them is uniform."""
+    one = (first - first.mean()).astype(np.float64).ravel()
+    other = (second - second.mean()).astype(np.float64).ravel()
+    product = float(np.sqrt(one.dot(one) * other.dot(other)))
+    return float(one.dot(other)) / product if product > 0 else 0.0
 
 
 def _result(moving: UInt16Image, quality: float, method: str, start: float) -> RegisteredPair:

@@ -19,13 +19,6 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
 
-class FieldError(BaseModel):
-    """One value of the request that cannot be used."""
-
-    location: str = Field(description="Where it stands, such as `query limit`.")
-    message: str
-
-
 class Problem(BaseModel):
     """RFC 9457 problem details."""
 
@@ -34,16 +27,15 @@ class Problem(BaseModel):
     status: int
     detail: str
     instance: str = Field(description="Path of the request.")
-    errors: list[FieldError] | None = Field(default=None, description="Only for 422.")
+    errors: list[dict[str, str]] | None = Field(
+        default=None, description="Only for 422: `location` (such as `query limit`) and `message` of each wrong value."
+    )
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What the OpenAPI document says of a route's errors."""
-    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    return {
-        status: {"model": Problem, "description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: schema}}
-        for status in statuses
-    }
+    content = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
 
 
 def install(app: FastAPI) -> None:
@@ -61,9 +53,9 @@ def _http_error(request: Request, error: Exception) -> Response:
 def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = [
-        FieldError(location=" ".join(str(part) for part in item["loc"]), message=item["msg"]) for item in error.errors()
+        {"location": " ".join(str(part) for part in item["loc"]), "message": item["msg"]} for item in error.errors()
     ]
-    detail = "; ".join(f"{one.location}: {one.message}" for one in errors)
+    detail = "; ".join(f"{one['location']}: {one['message']}" for one in errors)
     return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors)
 
 
@@ -78,7 +70,7 @@ def _answer(
     request: Request,
     status: int,
     detail: str,
-    errors: list[FieldError] | None = None,
+    errors: list[dict[str, str]] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
     title = HTTPStatus(status).phrase

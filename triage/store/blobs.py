@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import mkstemp
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 
 
 class Blobs:
@@ -43,11 +43,12 @@ class Blobs:
             OSError: Disk full or broken; the temporary file is gone.
         """
         try:
-            with temporary.open("rb") as file:
+            with temporary.open("rb", buffering=0) as file:
                 digest = hashlib.sha256(salt.encode())
                 file.seek(skip)
-                while chunk := file.read(_CHUNK):
-                    digest.update(chunk)
+                chunk = memoryview(bytearray(_CHUNK))  # one buffer: fresh memory costs more than the hash
+                while read := file.readinto(chunk):
+                    digest.update(chunk[:read])
                 os.fsync(file.fileno())
             path = self.path(digest.hexdigest())
             temporary.replace(path)

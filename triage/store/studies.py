@@ -1,7 +1,7 @@
-"""Stage: store. Work on studies: claiming one under a lease and a fence, and putting its result in force.
+"""Stage: store. Work on studies: claiming one under a lease and a fence, giving it back, doing it again.
 
 A claim commits its attempt before any work, so that a crash counts. Whoever lost the lease can no longer write: every
-claim raises the fence, and `finish` compares it.
+claim raises the fence, and every later write compares it.
 """
 
 from datetime import datetime, timedelta

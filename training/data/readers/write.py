@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from training.data.manifest import LESIONS, ImageRow, LesionRow, write_lesions, write_manifest
+from training.data.manifest import LESIONS, ImageRow, write_lesions, write_manifest
 from training.data.readers import reader
 from training.data.split import split_by_patient
 
@@ -22,13 +22,8 @@ def write(name: str, source: Path, out: Path, shares: Mapping[str, float], seed:
     base = Path(os.path.relpath(source.resolve(), out.parent.resolve()))
     write_manifest(out, [_moved(row, base) for row in rows])
     if found.lesions:
-        write_lesions(
-            out.parent / LESIONS,
-            [
-                LesionRow.model_validate(one.model_dump() | {"file": (base / one.file).as_posix()})
-                for one in found.lesions
-            ],
-        )
+        moved = [one.model_copy(update={"file": (base / one.file).as_posix()}) for one in found.lesions]
+        write_lesions(out.parent / LESIONS, moved)
     left_out = {
         "missing files": found.missing_files,
         "duplicates": found.duplicates,

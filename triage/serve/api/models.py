@@ -119,6 +119,7 @@ class StudySummary(BaseModel):
     received_at: datetime = Field(description="When the first image came.")
     last_image_at: datetime
     decided_at: datetime | None
+    previous_result: PreviousResultModel | None = Field(description="The answer put out of force by this revision.")
 
 
 class Study(StudySummary):
@@ -128,7 +129,6 @@ class Study(StudySummary):
     operating_point: OperatingPointModel | None
     bundle: BundleModel | None
     deliveries: list[DeliveryModel] = Field(description="Of every result of the study, oldest first.")
-    previous_result: PreviousResultModel | None
     attempts: int = Field(description="Attempts at analysing this revision.")
     last_error: str | None = Field(description="Why the last attempt failed.")
 

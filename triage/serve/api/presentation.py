@@ -65,7 +65,6 @@ def study_of(record: StudyRecord) -> Study:
         operating_point=OperatingPointModel.model_validate(point, from_attributes=True) if point else None,
         bundle=BundleModel.model_validate(bundle, from_attributes=True) if bundle else None,
         deliveries=[_delivery(one, one.result_id == in_force and finding is not None) for one in record.deliveries],
-        previous_result=_previous(record),
         attempts=row.attempts,
         last_error=row.last_error,
     )
@@ -89,6 +88,7 @@ def _summary(record: StudyRecord) -> dict[str, Any]:
         "received_at": row.first_at,
         "last_image_at": row.last_at,
         "decided_at": row.decided_at if finding else None,
+        "previous_result": _previous(record),
     }
 
 

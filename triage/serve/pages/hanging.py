@@ -30,9 +30,10 @@ class Hanging:
     others: tuple[HungImage, ...]
 
     @property
-    def images(self) -> tuple[HungImage, ...]:
-        """All images, in hanging order."""
-        return (*(hung for hung in self.places.values() if hung), *self.others)
+    def tabled(self) -> tuple[HungImage, ...]:
+        """Images with results to show: the four places, and others only if they were analysed."""
+        hung = tuple(one for one in self.places.values() if one)
+        return hung + tuple(one for one in self.others if one.image.logits)
 
     @property
     def has_attention(self) -> bool:

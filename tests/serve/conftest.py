@@ -1,0 +1,35 @@
+"""A served archive without a socket."""
+
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from served_exams import Archive, Populated, populate
+
+from triage.serve.app import create_app
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    """An empty service home with a ledger in SQLite."""
+    return Archive(tmp_path)
+
+
+@pytest.fixture
+def client(archive: Archive) -> TestClient:
+    """A caller of the application over that home."""
+    return caller(archive)
+
+
+def caller(archive: Archive) -> TestClient:
+    """A caller who sees errors as answers."""
+    app = create_app(archive.ledger, archive.pictures, archive.health)
+    return TestClient(app, raise_server_exceptions=False)
+
+
+@pytest.fixture(scope="session")
+def populated(tmp_path_factory: pytest.TempPathFactory) -> Populated:
+    """Made once: writing durably takes its time."""
+    archive = Archive(tmp_path_factory.mktemp("populated"))
+    archive.alive()
+    return Populated(archive, caller(archive), populate(archive))
