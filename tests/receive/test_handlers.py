@@ -16,6 +16,7 @@ from triage.receive.spool import SpoolFile
 from triage.store.blobs import Blobs
 from triage.store.ledger import Ledger
 
+pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR UI")  # the damaged headers have some
 EXPLICIT = "1.2.840.10008.1.2.1"
 
 

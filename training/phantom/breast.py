@@ -1,7 +1,7 @@
 """Phantom stage 2: one breast in one view. Input: a woman and a side. Output: density image, chest wall at the left.
 
-Coordinates are those of `training.phantom.woman`. CC looks along `superior`, MLO at 45 degrees, so its vertical axis is (superior + lateral) / sqrt(2).
-In both views the lateral (upper) side is at the top of the image.
+Coordinates are those of `training.phantom.woman`. CC looks along `superior`, MLO at 45 degrees, so its vertical axis is
+(superior + lateral) / sqrt(2). In both views the lateral (upper) side is at the top of the image.
 """
 
 from dataclasses import dataclass
