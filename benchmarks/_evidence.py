@@ -31,7 +31,9 @@ class Row:
 
 def machine() -> str:
     """Cores, processor, memory, GPU."""
-    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").open() if line.startswith("model name")), "")
+    cpu = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").open() if line.startswith("model name")), ""
+    )
     gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     gpu = "NVIDIA GPU" if Path("/dev/nvidia0").exists() else "no GPU"
     return f"{os.cpu_count()} vCPU {cpu or platform.machine()}, {gigabytes:.0f} GiB, {gpu}"

@@ -89,7 +89,9 @@ def measure(folder: Path, size: str) -> tuple[np.ndarray, float]:
         f'[[destination]]\nname = "pacs"\nae_title = "PACS"\nport = {pacs.port}\n'
     )
     started = time.monotonic()
-    service = subprocess.Popen([sys.executable, "-m", "triage", "serve", "--config", str(config)], stderr=subprocess.DEVNULL)
+    service = subprocess.Popen(
+        [sys.executable, "-m", "triage", "serve", "--config", str(config)], stderr=subprocess.DEVNULL
+    )
     try:
         while not ready(http):
             time.sleep(0.05)
@@ -112,7 +114,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             seconds, to_ready = measure(Path(folder), size)
         median, low, high = np.median(seconds), *np.percentile(seconds, [2.5, 97.5])
-        print(f"{size}: {median:.2f} s (95% of studies {low:.2f} to {high:.2f}), {median / PAPER_SECONDS:.2f} x the paper's 3 s")
+        print(
+            f"{size}: {median:.2f} s (95% of studies {low:.2f} to {high:.2f}), {median / PAPER_SECONDS:.2f} x the paper's 3 s"
+        )
         rows.append(
             Row(
                 id=f"study-latency-{size}",
@@ -127,7 +131,9 @@ def main() -> None:
                 holds=bool(median <= PAPER_SECONDS),
             )
         )
-        rows.append(Row(f"start-to-ready-{size}", "`triage serve` to health ok, models warm", round(to_ready, 2), "s", 1))
+        rows.append(
+            Row(f"start-to-ready-{size}", "`triage serve` to health ok, models warm", round(to_ready, 2), "s", 1)
+        )
     print(record("main-job", "make bench", rows))
 
 

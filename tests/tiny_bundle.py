@@ -79,6 +79,11 @@ def _describe(folder: Path, devices: tuple[tuple[str, str], ...]) -> None:
     scores = CalibrationSet(np.arange(20.0), np.ones(20, np.int64), np.array([f"p{i}" for i in range(20)]))
     sha256 = bundles.load(str(folder)).sha256
     record = calibrate(
-        scores, bundle_sha256=sha256, dataset="none", devices=devices, created="2026-01-01T00:00:00Z", demonstration=True
+        scores,
+        bundle_sha256=sha256,
+        dataset="none",
+        devices=devices,
+        created="2026-01-01T00:00:00Z",
+        demonstration=True,
     )
     write_record(record, folder / bundles.OPERATING_POINT)

@@ -156,8 +156,10 @@ class Pipeline:
         reasons: tuple[Reason, ...],
     ) -> StudyFinding:
         bundle, point = self.engine.bundle.identity, self.calibration.operating_point
-        manifest = sorted((one.header.sop_instance_uid, one.sha256) for one in instances)
-        made_from = [claim.study_instance_uid, manifest, bundle.sha256, point.id, __version__, claim.exhausted]
+        # Objects that are set aside change nothing: if one comes late, this is still the same result.
+        manifest = sorted((one.header.sop_instance_uid, one.sha256) for one in instances if one.header.analysable)
+        answer = [outcome, sorted((found.code, found.sop_instance_uid or "") for found in reasons)]
+        made_from = [claim.study_instance_uid, manifest, bundle.sha256, point.id, __version__, answer]
         return StudyFinding(
             study_instance_uid=claim.study_instance_uid,
             revision=claim.rev,

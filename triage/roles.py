@@ -144,7 +144,9 @@ def run_api(settings: Settings, stop: threading.Event) -> None:
     listener = listen(settings.http.host, settings.http.port)
     address = f"http://{settings.http.host}:{listener.getsockname()[1]}/"
     log.info("worklist at %s", address)
-    threading.Thread(target=beat_until, args=(stop, heartbeat, {"address": address}), name="heartbeat", daemon=True).start()
+    threading.Thread(
+        target=beat_until, args=(stop, heartbeat, {"address": address}), name="heartbeat", daemon=True
+    ).start()
     run(app, listener, stop)
 
 

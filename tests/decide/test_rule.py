@@ -43,6 +43,17 @@ def test_no_number_is_no_answer(score: float) -> None:
     assert not any(view.flagged for view in images)
 
 
+def test_a_refused_image_keeps_no_bad_number() -> None:
+    broken = ImageFinding(
+        "1.2.9", "1.2.3", "1.2.4", "R", "CC", False, (reason("registration-failed"),), Logits(None, float("nan"), None)
+    )
+    _, images, reasons = judge_exam(exam(RCC=broken), (), POINT)
+    assert images[0].logits is None
+    assert {found.code for found in reasons} == {"registration-failed", "non-finite-score"}
+    scored = image(View.RCC, 5.0, eligible=False, reasons=(reason("implant"),))
+    assert not judge_exam(exam(RCC=scored), (), POINT)[1][0].flagged
+
+
 def test_absence_refuses() -> None:
     outcome, _, reasons = judge_exam(exam()[:3], (), POINT)
     assert outcome is Outcome.NOT_EVALUATED

@@ -100,7 +100,8 @@ def test_text_contrast_is_enough(site: Site, page: Page, scheme: str) -> None:
 
 CONTRAST = """() => {
   const channels = (text) => text.match(/[\\d.]+/g).map(Number);
-  const light = (rgb) => rgb.slice(0, 3).map(v => v / 255).map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+  const light = (rgb) => rgb.slice(0, 3).map(v => v / 255)
+    .map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
     .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
   const ground = (node) => {
     for (; node; node = node.parentElement) {

@@ -1,4 +1,4 @@
-"""The worklist in a browser: flags, filters, keys, and a list that lives without moving the reader to another patient."""
+"""The worklist in a browser: flags, filters, keys, and a live list that never moves the reader to another patient."""
 
 import pytest
 from conftest import Site
@@ -48,6 +48,7 @@ def test_filter_and_search_stand_in_the_address(site: Site, page: Page) -> None:
     page.get_by_role("link", name="Not evaluated").click()
     expect(page).to_have_url(f"{site.address}/worklist?outcome=not_evaluated")
     expect(page.locator("tr[data-uid]")).to_have_count(2)
+    page.wait_for_load_state()  # keys work once the script has run
     page.keyboard.press("/")
     page.keyboard.type("lindqvist")
     page.keyboard.press("Enter")
@@ -78,6 +79,7 @@ def test_a_new_row_waits_and_the_selection_stays_on_its_study(site: Site, page: 
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(page).to_have_url(f"{site.address}/studies/{site.uids['analysing']}")
+    page.wait_for_load_state()
     page.keyboard.press("w")
     expect(page).to_have_url(f"{site.address}/worklist")
     expect(row(page, site.uids["analysing"])).to_have_attribute("data-selected", "")

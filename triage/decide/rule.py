@@ -19,18 +19,15 @@ TOLERANCE = 1e-3
 
 def judge_image(image: ImageFinding, operating_point: OperatingPoint) -> ImageFinding:
     """The image with its logits rounded and its flag set; a missing or non-finite score becomes a reason."""
-    if not image.eligible or image.logits is None:
+    if image.logits is None:
         return replace(image, flagged=False)
     scores = (image.logits.dual_view, image.logits.whole_image, image.logits.fused)
     if any(score is not None and not math.isfinite(score) for score in scores):
         found = reason("non-finite-score", sop_instance_uid=image.sop_instance_uid)
         return replace(image, logits=None, flagged=False, reasons=(*image.reasons, found))
     rounded = Logits(*(None if score is None else round_score(score) for score in scores))
-    flagged = (
-        rounded.fused is not None
-        and operating_point.threshold is not None
-        and rounded.fused >= operating_point.threshold
-    )
+    threshold, fused = operating_point.threshold, rounded.fused
+    flagged = image.eligible and fused is not None and threshold is not None and fused >= threshold
     return replace(image, logits=rounded, flagged=flagged)
 
 

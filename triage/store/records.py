@@ -68,14 +68,6 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class PreviousResult:
-    """The result in force before the one in the making, and what was or will be sent of it."""
-
-    finding: StudyFinding
-    deliveries: tuple[Delivery, ...]
-
-
-@dataclass(frozen=True)
 class WorklistRow:
     """One study of the worklist."""
 

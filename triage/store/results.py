@@ -9,10 +9,10 @@ from triage.core.errors import TriageError
 from triage.core.finding import StudyFinding
 from triage.store import tables as t
 from triage.store.audit import append
-from triage.store.codec import finding_from_json, finding_to_json
-from triage.store.database import insert_new, reading, writing
-from triage.store.records import Claim, PlannedDelivery, PreviousResult
-from triage.store.rows import Part, deliveries_where
+from triage.store.codec import finding_to_json
+from triage.store.database import insert_new, writing
+from triage.store.records import Claim, PlannedDelivery
+from triage.store.rows import Part
 from triage.store.studies import change_held, held
 
 
@@ -53,24 +53,6 @@ class Results(Part):
             }
             append(connection, now, "result", claim.study_instance_uid, detail)
         return changed
-
-    def previous_result(self, study_instance_uid: str) -> PreviousResult | None:
-        """The result in force, with its deliveries, or None.
-
-        Its result id equals that of the result in the making if the same inputs are analysed again: such a result has
-        no predecessor.
-        """
-        with reading(self._engine) as connection:
-            statement = (
-                select(t.result.c.finding)
-                .join(t.study, t.study.c.result_id == t.result.c.result_id)
-                .where(t.study.c.study_instance_uid == study_instance_uid)
-            )
-            value = connection.execute(statement).scalar_one_or_none()
-            if value is None:
-                return None
-            finding = finding_from_json(value)
-            return PreviousResult(finding, deliveries_where(connection, t.delivery.c.result_id == finding.result_id))
 
 
 def _insert_result(connection: Connection, finding: StudyFinding) -> None:
