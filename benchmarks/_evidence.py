@@ -1,4 +1,4 @@
-"""Writes measured rows to docs/results/TOPIC.json: whatever a benchmark measures today replaces its row of yesterday."""
+"""Writes measured rows to docs/results/TOPIC.json: what is measured today replaces its row of yesterday."""
 
 import json
 import os
@@ -31,9 +31,8 @@ class Row:
 
 def machine() -> str:
     """Cores, processor, memory, GPU."""
-    cpu = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").open() if line.startswith("model name")), ""
-    )
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
     gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     gpu = "NVIDIA GPU" if Path("/dev/nvidia0").exists() else "no GPU"
     return f"{os.cpu_count()} vCPU {cpu or platform.machine()}, {gigabytes:.0f} GiB, {gpu}"

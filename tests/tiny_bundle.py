@@ -1,4 +1,4 @@
-"""A bundle of three small ONNX graphs with the real inputs and outputs, for what trained models cannot be made to do."""
+"""Three small ONNX graphs with the real inputs and outputs, for what trained models cannot be made to do."""
 
 import hashlib
 import json

@@ -130,7 +130,8 @@ def reproduce(
     from training import reproduce as steps
     from training.recipe import read_recipe
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    logging.getLogger("training").setLevel(logging.INFO)
     _echo_metrics(_run(lambda: steps.reproduce(read_recipe(recipe), work, out, version)))
 
 

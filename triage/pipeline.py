@@ -98,15 +98,15 @@ class Pipeline:
         prepared: dict[str, PreparedView] = {}
         eligible = [one for one in instances.values() if one.header.eligible]
         with ThreadPoolExecutor(self.threads) as pool:
-            for one, result in zip(eligible, pool.map(self._prepared, eligible), strict=True):
-                uid = one.header.sop_instance_uid
+            for instance, result in zip(eligible, pool.map(self._prepared, eligible), strict=True):
+                uid = instance.header.sop_instance_uid
                 if isinstance(result, Reason):
                     findings[uid] = _refused(findings[uid], result)
                 else:
                     prepared[uid] = result
             pairs = self._register(pool, {uid: view for uid in prepared if (view := findings[uid].view)}, prepared)
-        for uid, view in prepared.items():
-            findings[uid] = self._score_image(findings[uid], view, pairs.get(uid, ()), instances[uid].sha256)
+        for uid, one in prepared.items():
+            findings[uid] = self._score_image(findings[uid], one, pairs.get(uid, ()), instances[uid].sha256)
         return findings
 
     def _prepared(self, instance: StoredInstance) -> PreparedView | Reason:

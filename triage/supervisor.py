@@ -1,7 +1,7 @@
 """The process group of `triage serve`: listener, worker and API as children, restarted when one dies.
 
 Separate processes keep a crashing decoder or a busy model from the listener. Each child holds the read end of a pipe
-whose write end only the supervisor has: when the supervisor dies, however it dies, the pipe closes and the children end.
+whose write end only the supervisor has: however the supervisor dies, the pipe closes and the children end.
 """
 
 import logging

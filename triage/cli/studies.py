@@ -86,7 +86,7 @@ def study(
 ) -> None:
     """Show one study: outcome, reasons, images, deliveries."""
     from triage.roles import open_ledger
-    from triage.serve.api.models import study_json
+    from triage.serve.api.presentation import study_json
 
     record = open_ledger(load(config, home=home)).study(study_instance_uid)
     if record is None:
