@@ -3,10 +3,10 @@
 import shutil
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from browsing import Site
 from served_exams import Archive, populate
 
 from triage.serve.app import create_app
@@ -23,15 +23,6 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
 ]
-
-
-@dataclass
-class Site:
-    """A running site: its address, its archive, and the studies in it by kind."""
-
-    address: str
-    archive: Archive
-    uids: dict[str, str]
 
 
 @pytest.fixture
@@ -61,11 +52,6 @@ def browser() -> Iterator["playwright.Browser"]:
         opened = engine.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield opened
         opened.close()
-
-
-def poll(opened: "playwright.Page") -> None:
-    """Lets the page believe that the time for its next question to the service has come."""
-    opened.clock.fast_forward(5000)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The page of one study in a browser."""
 
 import pytest
-from conftest import Site, poll
+from browsing import Site, poll
 from ledger_samples import header
 from served_exams import LONG_AGO
 

@@ -1,7 +1,7 @@
 """The worklist in a browser: flags, filters, keys, and a live list that never moves the reader to another patient."""
 
 import pytest
-from conftest import Site, poll
+from browsing import Site, poll
 from served_exams import LONG_AGO
 
 from triage.core.finding import Outcome
