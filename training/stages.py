@@ -95,11 +95,16 @@ def head_of(method: Method) -> nn.Module | None:
     return method.bag if isinstance(method, WholeImage) else None
 
 
-def make_head(stage: Stage, made: Encoder) -> DualViewHead | SingleViewHead:
-    """The head of a stage, randomly initialised, for the encoder's features of a dual-view image."""
-    channels, *grid = feature_shape(made, *DUAL_VIEW_SHAPE)
+def make_head(stage: Stage, made: Encoder, shape: tuple[int, int] = DUAL_VIEW_SHAPE) -> DualViewHead | SingleViewHead:
+    """The head of a stage, randomly initialised, for the encoder's features of an image of that shape."""
+    channels, *grid = feature_shape(made, *shape)
     kind = DualViewHead if stage.views == "dual" else SingleViewHead
     return kind(channels, (grid[0], grid[1]), stage.grid, stage.hidden)
+
+
+def _shape(parts: Parts) -> tuple[int, int]:
+    rows, columns = parts[0].pixels("dual_view", 0).shape
+    return rows, columns
 
 
 def _patches(stage: Stage, made: Encoder, parts: Parts) -> Method:
@@ -110,7 +115,7 @@ def _patches(stage: Stage, made: Encoder, parts: Parts) -> Method:
 
 
 def _scp(stage: Stage, made: Encoder, parts: Parts) -> Method:
-    channels, *grid = feature_shape(made, *DUAL_VIEW_SHAPE)
+    channels, *grid = feature_shape(made, *_shape(parts))
     projection = Projection(channels, (grid[0], grid[1]), stage.grid, stage.hidden)
     settings = PairSettings(SAMPLERS[stage.sampler], stage.batch_size, stage.per_epoch or len(parts[0]))
     return SupervisedContrastive(made, projection, parts, settings)
@@ -122,13 +127,13 @@ def _sf(stage: Stage, made: Encoder, parts: Parts, device: str) -> Method:
         main = encode(made, one, "dual_view", device)
         views = (main, encode(made, one, "moving", device)) if stage.views == "dual" else (main,)
         cached.append(CachedFeatures(views, one.labels))
-    return FeatureClassifier(make_head(stage, made), (cached[0], cached[1]), stage.batch_size)
+    return FeatureClassifier(make_head(stage, made, _shape(parts)), (cached[0], cached[1]), stage.batch_size)
 
 
 def _supervised(stage: Stage, made: Encoder, parts: Parts) -> Method:
     default = len(parts[0]) * (2 if stage.views == "dual" else 1)
     settings = ViewSettings(stage.views, stage.batch_size, stage.per_epoch or default)
-    return EndToEnd(made, make_head(stage, made), parts, settings)
+    return EndToEnd(made, make_head(stage, made, _shape(parts)), parts, settings)
 
 
 def _byol(stage: Stage, made: Encoder, parts: Parts) -> Method:

@@ -60,7 +60,9 @@ def build(manifest: Manifest, out: Path, workers: int = 2) -> dict[str, int]:
     for lesion in manifest.lesions:
         lesions.setdefault(lesion.file, []).append(lesion)
     waiting = [exam for exam in exams(enumerate(manifest.rows)) if exam[0][0] not in done]
-    jobs: list[_Job] = [(out, manifest.folder, exam, [lesions.get(row.file, []) for _, row in exam]) for exam in waiting]
+    jobs: list[_Job] = [
+        (out, manifest.folder, exam, [lesions.get(row.file, []) for _, row in exam]) for exam in waiting
+    ]
     silent = not sys.stderr.isatty()
     cached = track(_run(jobs, workers), "Caching exams", len(jobs), console=Console(stderr=True), disable=silent)
     for entries, boxes in cached:
