@@ -102,10 +102,10 @@ class Service:
         listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [int(pid) for pid in listed.split()]
 
-    def send(self, files: Sequence[Path]) -> subprocess.CompletedProcess[str]:
+    def send(self, files: Sequence[Path], *options: str) -> subprocess.CompletedProcess[str]:
         """Sends by storescu; the exit code says whether every image was acknowledged."""
         address = ["-aec", "TRIAGE", "127.0.0.1", str(self.dicom_port)]
-        command = ["storescu", "-v", *address, *[str(file) for file in files]]
+        command = ["storescu", "-v", *options, *address, *[str(file) for file in files]]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     def get(self, route: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from triage.core.errors import Rejected
 from triage.core.reasons import reason
 from triage.core.study import Float32Image, PreparedView
 from triage.prepare import decode, view
-from triage.store.pictures import Pictures
+from triage.store.pictures import PREVIEW, Pictures
 from triage.store.records import StoredInstance
 
 log = logging.getLogger(__name__)
@@ -57,8 +57,12 @@ class ViewsAtHand:
         try:
             ds = decode.read(Path(instance.path))
             stored = decode.stored_pixels(ds)
-            self._pictures.write(instance.sha256, "preview.png", _png(view.preview(ds, PREVIEW_ROWS, stored)))
-            return view.prepare(ds, stored)
+            preview = view.preview(ds, PREVIEW_ROWS, stored)
+            self._pictures.write(instance.sha256, PREVIEW, _png(preview))
+            made = view.prepare(ds, stored)
+            if _hung(preview, instance, made) is not preview:
+                self._pictures.write(instance.sha256, PREVIEW, _png(_hung(preview, instance, made)))
+            return made
         except Rejected as rejected:
             return rejected
         except (MemoryError, OSError):
@@ -67,14 +71,20 @@ class ViewsAtHand:
             log.exception("image %s cannot be prepared", instance.header.sop_instance_uid)
             return Rejected(reason("undecodable", f"The pixels cannot be prepared ({type(error).__name__})."))
 
-    def write_attention(self, sha256: str, attention: Float32Image, prepared: PreparedView, bundle_sha256: str) -> None:
+    def write_attention(self, instance: StoredInstance, attention: Float32Image, made: PreparedView, name: str) -> None:
         """Draws an attention map (cells over the whole-image tensor) onto the grid of the preview."""
-        rows, columns = prepared.stored_shape
+        rows, columns = made.stored_shape
         scale = min(1.0, PREVIEW_ROWS / rows)
-        drawn = view.to_stored_grid(attention, prepared, (round(rows * scale), round(columns * scale)))
+        drawn = view.to_stored_grid(attention, made, (round(rows * scale), round(columns * scale)))
         top = float(drawn.max())
         grey = np.zeros(drawn.shape, np.uint8) if top <= 0 else np.round(drawn / top * 255).astype(np.uint8)
-        self._pictures.write(sha256, f"attention-{bundle_sha256[:12]}.png", _png(grey))
+        self._pictures.write(instance.sha256, name, _png(_hung(grey, instance, made)))
+
+
+def _hung(image: npt.NDArray[np.uint8], instance: StoredInstance, made: PreparedView) -> npt.NDArray[np.uint8]:
+    """The image as it hangs beside the other breast: the chest wall of a right breast at the right."""
+    wall_at_right = made.flipped
+    return image if wall_at_right == (instance.header.laterality == "R") else image[:, ::-1]
 
 
 def _png(image: npt.NDArray[np.uint8]) -> bytes:

@@ -29,6 +29,7 @@ from triage.register.affine import register_pair
 from triage.register.pairs import contralateral
 from triage.report.outputs import Outputs
 from triage.store.ledger import Ledger
+from triage.store.pictures import attention_name
 from triage.store.records import Claim, StoredInstance
 
 log = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ class Pipeline:
                     prepared[uid] = result
             pairs = self._register(pool, {uid: view for uid in prepared if (view := findings[uid].view)}, prepared)
         for uid, one in prepared.items():
-            findings[uid] = self._score_image(findings[uid], one, pairs.get(uid, ()), instances[uid].sha256)
+            findings[uid] = self._score_image(findings[uid], one, pairs.get(uid, ()), instances[uid])
         return findings
 
     def _prepared(self, instance: StoredInstance) -> PreparedView | Reason:
@@ -128,11 +129,15 @@ class Pipeline:
         return pairs
 
     def _score_image(
-        self, finding: ImageFinding, view: PreparedView, pairs: tuple[RegisteredPair | Reason, ...], sha256: str
+        self,
+        finding: ImageFinding,
+        view: PreparedView,
+        pairs: tuple[RegisteredPair | Reason, ...],
+        instance: StoredInstance,
     ) -> ImageFinding:
         try:
             [(whole_image, attention)] = self.engine.whole_image([view.whole_image])
-            self.views.write_attention(sha256, attention, view, self.engine.bundle.sha256)
+            self.views.write_attention(instance, attention, view, attention_name(self.engine.bundle.sha256))
             failed = [pair for pair in pairs if isinstance(pair, Reason)]
             aligned = [pair for pair in pairs if isinstance(pair, RegisteredPair)]
             if failed or not aligned or not all(pair.accepted for pair in aligned):

@@ -10,6 +10,9 @@ from running_service import Service
 
 from triage.core.reasons import CODE_VALUES
 
+JPEG_LOSSLESS = "-xs"
+"""Option of storescu: propose JPEG Lossless, in which the genuine files are."""
+
 
 def study_of(files: list[Path]) -> str:
     return str(pydicom.dcmread(files[0], stop_before_pixels=True).StudyInstanceUID)
@@ -103,9 +106,7 @@ def test_an_extra_diagnostic_view_is_refused_in_the_pacs_too(service: Service, s
 def test_ge_is_an_image_but_not_an_exam(service: Service, data_dir: Path) -> None:
     [file] = (data_dir / "dicom-mg").glob("ge_*.dcm")
     uid = study_of([file])
-    # The file is JPEG Lossless: storescu must be told to propose it.
-    address = ["-aec", "TRIAGE", "127.0.0.1", str(service.dicom_port)]
-    subprocess.run(["storescu", "-xs", *address, str(file)], check=True)
+    assert service.send([file], JPEG_LOSSLESS).returncode == 0
     study = service.finished(uid)
     assert study["outcome"] == "not_evaluated"
     [image] = study["images"]
@@ -121,7 +122,7 @@ def test_ge_is_an_image_but_not_an_exam(service: Service, data_dir: Path) -> Non
 def test_siemens_stereo_is_refused(service: Service, data_dir: Path) -> None:
     [file] = (data_dir / "dicom-mg").glob("siemens_*.dcm")
     uid = study_of([file])
-    service.send([file])
+    assert service.send([file], JPEG_LOSSLESS).returncode == 0
     study = service.finished(uid)
     assert study["outcome"] == "not_evaluated"
     assert "stereotactic" in {found["code"] for found in study["images"][0]["reasons"]}

@@ -32,7 +32,8 @@ class Worklist(Part):
     ) -> tuple[list[WorklistRow], str | None]:
         """Studies that match every filter, newest image first, and the cursor of the next page (None at the end).
 
-        `q` is looked for in patient ID and name, accession number, description and Study Instance UID, in any case.
+        `outcome` matches answers to the newest revision only: an answer to fewer images is none for more. `q` is looked
+        for in patient ID and name, accession number, description and Study Instance UID, in any case.
 
         Errors:
             TriageError: The cursor is not one that this method gave.
@@ -40,7 +41,7 @@ class Worklist(Part):
         now = self._now()
         statement = _rows(now)
         if outcome is not None:
-            statement = statement.where(t.result.c.outcome == outcome.value)
+            statement = statement.where(_is_current, t.result.c.outcome == outcome.value)
         if state is not None:
             statement = statement.where(_state(now) == state.value)
         if q:
@@ -70,11 +71,8 @@ class Worklist(Part):
     def counts(self) -> Counts:
         """How many studies and deliveries are in each state."""
         state = _state(self._now()).label("shown_state")
-        studies = (
-            select(state, t.result.c.outcome, func.count().label("n"))
-            .select_from(_STUDIES)
-            .group_by(state, t.result.c.outcome)
-        )
+        outcome = case((_is_current, t.result.c.outcome), else_=None).label("outcome")
+        studies = select(state, outcome, func.count().label("n")).select_from(_STUDIES).group_by(state, outcome)
         deliveries = select(t.delivery.c.state, func.count().label("n")).group_by(t.delivery.c.state)
         states = dict.fromkeys(map(str, State), 0)
         outcomes = dict.fromkeys(map(str, Outcome), 0)
@@ -90,6 +88,7 @@ class Worklist(Part):
 
 
 _STUDIES = t.study.outerjoin(t.result, t.study.c.result_id == t.result.c.result_id)
+_is_current = t.study.c.rev == t.study.c.done_rev
 _COLUMNS = [t.study.c[name] for name in WorklistRow.__dataclass_fields__ if name in t.study.c and name != "state"]
 
 

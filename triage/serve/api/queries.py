@@ -9,7 +9,7 @@ from pydantic import AwareDatetime
 from triage.core.errors import TriageError
 from triage.core.finding import Outcome, State
 from triage.serve.api.models import WorklistPage
-from triage.serve.api.presentation import is_current, summary_of
+from triage.serve.api.presentation import summary_of
 from triage.store.ledger import Ledger
 from triage.store.records import StudyRecord
 
@@ -35,7 +35,7 @@ class Filters:
 
 
 def worklist_page(ledger: Ledger, filters: Filters) -> WorklistPage:
-    """One page of the worklist. With `outcome` it may hold fewer than `limit` studies before the end.
+    """One page of the worklist.
 
     Errors:
         HTTPException: 422, the cursor is not one of this worklist.
@@ -51,9 +51,7 @@ def worklist_page(ledger: Ledger, filters: Filters) -> WorklistPage:
         )
     except TriageError as error:
         raise HTTPException(422, f"query cursor: {error}") from error
-    # The ledger filters by the result in force, which may answer an older revision.
-    wanted = [row.study_instance_uid for row in rows if filters.outcome is None or is_current(row)]
-    records = [record for uid in wanted if (record := ledger.study(uid)) is not None]
+    records = [record for row in rows if (record := ledger.study(row.study_instance_uid)) is not None]
     return WorklistPage(studies=[summary_of(record) for record in records], next_cursor=next_cursor)
 
 
