@@ -124,10 +124,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Command line, then environment, then the file named by TRIAGE_CONFIG."""
-        file = os.environ.get("TRIAGE_CONFIG")
-        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
-        return (*sources, TomlConfigSettingsSource(settings_cls, file)) if file else sources
+        """Command line, then environment, then the TOML file of the class, if it names one."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
 def load(config: Path | None = None, **overrides: Any) -> Settings:
@@ -139,9 +137,12 @@ def load(config: Path | None = None, **overrides: Any) -> Settings:
     file = config or (Path("triage.toml") if Path("triage.toml").is_file() else None)
     if file is not None:
         _check_file(file)
-        os.environ["TRIAGE_CONFIG"] = str(file)
+
+    class WithFile(Settings):
+        model_config = SettingsConfigDict(toml_file=file)
+
     try:
-        return Settings(**{key: value for key, value in overrides.items() if value is not None})
+        return WithFile(**{key: value for key, value in overrides.items() if value is not None})
     except ValidationError as error:
         lines = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
         raise ConfigurationError(f"settings ({file or 'defaults and environment'}): " + "; ".join(lines)) from error
