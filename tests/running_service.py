@@ -49,8 +49,17 @@ class Pacs:
     def reports(self, study_instance_uid: str) -> list[pydicom.Dataset]:
         """Structured reports received of one study, oldest first."""
         files = sorted(self.folder.glob("SR*"), key=lambda file: file.stat().st_mtime)
-        read = [pydicom.dcmread(file) for file in files]
+        read = [ds for file in files if (ds := _whole(file)) is not None]
         return [ds for ds in read if ds.StudyInstanceUID == study_instance_uid]
+
+
+def _whole(file: Path) -> pydicom.Dataset | None:
+    """The report, or None while storescp is still writing it."""
+    try:
+        ds = pydicom.dcmread(file)
+    except (pydicom.errors.InvalidDicomError, EOFError):
+        return None
+    return ds if "ContentSequence" in ds else None
 
 
 class Service:

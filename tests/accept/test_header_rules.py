@@ -75,6 +75,7 @@ WRONG = [
     ("not-monochrome", {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}),
     ("not-monochrome", {"PhotometricInterpretation": "PALETTE COLOR"}),
     ("undecodable", {"Rows": None}),
+    ("size-unexpected", {"Rows": 0}),
     ("undecodable", {"SeriesInstanceUID": "no UID"}),
 ]
 

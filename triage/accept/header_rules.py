@@ -27,12 +27,18 @@ _SIZE = ("Rows", "Columns")
 
 def _required(header: Header) -> str | None:
     wrong = [keyword for keyword in _IDENTIFIERS if not _UID.fullmatch(header.text(keyword))]
-    wrong += [keyword for keyword in _SIZE if (header.number(keyword) or 0) < 1]
+    wrong += [keyword for keyword in _SIZE if header.number(keyword) is None]
     return f"The file cannot be used: {', '.join(wrong)} absent or wrong." if wrong else None
+
+
+def _no_pixels(header: Header) -> str | None:
+    empty = [keyword for keyword in _SIZE if header.number(keyword) == 0]
+    return f"The image has no pixels: {' and '.join(empty)} is 0." if empty else None
 
 
 ELIGIBILITY: tuple[Rule[Header], ...] = (
     Rule("undecodable", f"{', '.join(_IDENTIFIERS + _SIZE)} are well formed", _required),
+    Rule("size-unexpected", "Rows and Columns are not 0", _no_pixels),
     *identity_rules.RULES,
     *acquisition_rules.RULES,
 )
