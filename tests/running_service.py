@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -116,6 +117,11 @@ class Service:
         address = ["-aec", "TRIAGE", "127.0.0.1", str(self.dicom_port)]
         command = ["storescu", "-v", *options, *address, *[str(file) for file in files]]
         return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    def listens(self) -> bool:
+        """Whether the DICOM port answers."""
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.dicom_port)) == 0
 
     def get(self, route: str) -> dict[str, Any]:
         try:

@@ -44,6 +44,7 @@ def send_until_acknowledged(service: Service, files: list[Path], acknowledged: s
                 acknowledged.add(uid)
                 break
             time.sleep(0.2)
+        time.sleep(0.4)  # so that sending lasts as long as the killing
 
 
 @pytest.mark.timeout(900)
@@ -62,10 +63,14 @@ def test_twenty_kills_lose_nothing(studies: list[tuple[str, list[Path]]], tmp_pa
         service.start()
         for sender in senders:
             sender.start()
+        while_sending = 0
         for _ in range(KILLS):
-            time.sleep(chance.uniform(0.2, 3.0))
+            service.until(service.listens, "the listener")
+            time.sleep(chance.uniform(0.0, 2.0))
+            while_sending += len(acknowledged) < len(everything)
             service.kill()
             service.start(wait=False)
+        assert while_sending >= KILLS / 2
         for sender in senders:
             sender.join(300)
         assert len(acknowledged) == len(everything)

@@ -30,6 +30,15 @@ def test_a_due_delivery_is_taken_once_and_again_after_its_sender_died(filled: Le
     assert filled.due_deliveries("pacs")[0].attempts == 2
 
 
+def test_a_new_worker_takes_over_what_its_predecessor_was_sending(filled: Ledger) -> None:
+    [taken] = filled.due_deliveries("pacs")
+    [other] = filled.due_deliveries("archive")
+    filled.sent(other.id)
+    filled.release_leases()
+    assert [one.id for one in filled.due_deliveries("pacs")] == [taken.id]
+    assert filled.due_deliveries("archive") == ()
+
+
 def test_sent_is_never_offered_again(filled: Ledger, clock: Clock) -> None:
     [taken] = filled.due_deliveries("pacs")
     filled.sent(taken.id)

@@ -62,11 +62,14 @@ class Studies(Part):
     def release_leases(self) -> None:
         """Frees every claim at once: for the start of the only worker, whose predecessor may have been killed.
 
+        Deliveries that wait are tried at once too: what the predecessor was sending cannot be told from what failed.
         Were another worker alive after all, its fence would no longer hold: the study is analysed again, never lost.
         """
         values = {"state": "receiving", "lease_until": None, "fence": t.study.c.fence + 1}
         with writing(self._engine) as connection:
             connection.execute(update(t.study).where(t.study.c.lease_until.is_not(None)).values(values))
+            waiting = t.delivery.c.state == "pending"
+            connection.execute(update(t.delivery).where(waiting).values(next_at=self._now()))
 
     def fail_attempt(self, claim: Claim, error: str) -> bool:
         """Gives the claim back after an error; the next attempt waits 2, 4, 8, ... s. False if the claim was lost.
