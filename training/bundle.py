@@ -118,11 +118,14 @@ def _calibrate(
     scored = labelled(rows, scores, "fused")
     if scored is None or (scored.birads < 0).any():
         raise TriageError("the calibration part needs normal and abnormal images, all with a BI-RADS category")
-    devices = {(row.manufacturer, row.model) for row in rows.rows}
+    admitted = sources.recipe.data.admitted_devices
+    names = ", ".join(" ".join(device) for device in admitted)
+    note = f"; {names} admitted for demonstration, without data of its own" if admitted else ""
+    devices = {(row.manufacturer, row.model) for row in rows.rows} | set(admitted)
     return calibrate(
         CalibrationSet(scored.scores, scored.birads, scored.patients),
         bundle_sha256=sha256,
-        dataset=f"{sources.data_name}, calibration part",
+        dataset=f"{sources.data_name}, calibration part{note}",
         devices=tuple(sorted(devices)),
         created=created,
         demonstration=sources.demonstration,

@@ -60,6 +60,8 @@ class DataRecipe(BaseModel):
     seed: int = 1
     conspicuity: float = 1.0
     exams: dict[Literal["train", "validation", "calibration", "test"], int]
+    admitted_devices: tuple[tuple[str, str], ...] = ()
+    """Manufacturer and model of devices that the operating point of a demonstration admits without data of their own."""
 
 
 class Recipe(BaseModel):
