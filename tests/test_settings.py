@@ -50,7 +50,10 @@ def test_the_shipped_example_is_valid() -> None:
         ("[dicom]\nprot = 1\n", r"dicom\.prot"),
         ("[dicom\n", "not valid TOML"),
         ("[assembly]\nquiet_seconds = -1\n", r"assembly\.quiet_seconds"),
-        ('[[destination]]\nname = "a"\nae_title = "A"\n[[destination]]\nname = "a"\nae_title = "B"\n', "share a name: a"),
+        (
+            '[[destination]]\nname = "a"\nae_title = "A"\n[[destination]]\nname = "a"\nae_title = "B"\n',
+            "share a name: a",
+        ),
     ],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, text: str, said: str) -> None:

@@ -61,7 +61,7 @@ class DataRecipe(BaseModel):
     conspicuity: float = 1.0
     exams: dict[Literal["train", "validation", "calibration", "test"], int]
     admitted_devices: tuple[tuple[str, str], ...] = ()
-    """Manufacturer and model of devices that the operating point of a demonstration admits without data of their own."""
+    """Manufacturer and model of devices that a demonstration's operating point admits without data of their own."""
 
 
 class Recipe(BaseModel):
