@@ -2,7 +2,7 @@
 FROM python:3.11-slim-bookworm AS build
 ARG RUNTIME=cpu
 WORKDIR /src
-COPY pyproject.toml constraints.txt README.md ./
+COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY triage triage
 COPY training training
 RUN python -m venv /opt/triage \
@@ -12,12 +12,12 @@ FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/triage triage
 COPY --from=build /opt/triage /opt/triage
 COPY models /opt/triage/models
-ENV PATH=/opt/triage/bin:$PATH TRIAGE_HOME=/var/lib/triage TRIAGE_DICOM__HOST=0.0.0.0 TRIAGE_HTTP__HOST=0.0.0.0
-# `inference.bundle` names a folder: the default bundle as it was built into this image.
-ENV TRIAGE_INFERENCE__BUNDLE=/opt/triage/models/default
+COPY LICENSE /opt/triage/
+COPY deploy/container.toml /etc/triage/triage.toml
+ENV PATH=/opt/triage/bin:$PATH
 USER triage
 WORKDIR /var/lib/triage
 VOLUME /var/lib/triage
 EXPOSE 11112 8080
 HEALTHCHECK --start-period=20s CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/api/v1/health', timeout=3)"]
-CMD ["triage", "serve"]
+CMD ["triage", "serve", "--config", "/etc/triage/triage.toml"]

@@ -2,8 +2,9 @@
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-# Unless an index is configured, PyTorch's CPU wheels spare gigabytes of CUDA.
-APT    := DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get
+APT    := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
+# PyTorch's own index has CPU wheels; PyPI's would bring gigabytes of CUDA. A configured index or wheel folder comes first.
+TORCH  := $(if $(PIP_EXTRA_INDEX_URL)$(PIP_FIND_LINKS),,--extra-index-url https://download.pytorch.org/whl/cpu)
 
 .PHONY: demo test lint bench clean
 
@@ -31,7 +32,7 @@ $(VENV)/bin/python:
 		|| { $(APT) update -q && $(APT) install -y -q python3 python3-venv; }
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed; this is $$(python3 --version)"; exit 1; }
-	python3 -m venv $(VENV)
+	python3 -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "== installing the service (about 1 minute, 250 MB) and DCMTK, which plays the PACS =="
@@ -41,10 +42,11 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	@echo "== installing what the tests need (about 2 minutes, 1 GB): PyTorch, DCMTK, dicom3tools, Chromium =="
-	$(PYTHON) -m pip install -q -c constraints.txt -e '.[cpu,training,postgres,dev]'
-	@command -v dciodvfy >/dev/null && command -v chromium >/dev/null \
-		|| { $(APT) update -q && $(APT) install -y -q dcmtk dicom3tools chromium; }
+	@echo "== installing what the tests need (about 2 minutes, 1 GB): PyTorch, dicom3tools, Chromium, PostgreSQL =="
+	$(PYTHON) -m pip install -q -c constraints.txt $(TORCH) -e '.[cpu,training,postgres,dev]'
+	@command -v dciodvfy >/dev/null && command -v chromium >/dev/null && command -v curl >/dev/null \
+		&& ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 \
+		|| { $(APT) update -q && $(APT) install -y -q dcmtk dicom3tools chromium curl postgresql; }
 	@touch $@
 
 clean:

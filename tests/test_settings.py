@@ -61,6 +61,12 @@ def test_a_wrong_value_is_named(tmp_path: Path, text: str, said: str) -> None:
         load(toml(tmp_path, text))
 
 
+def test_a_mistyped_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIAGE_DICM__PORT", "1")
+    with pytest.raises(ConfigurationError, match="TRIAGE_DICM__PORT"):
+        load()
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"nowhere\.toml: cannot be read"):
         load(tmp_path / "nowhere.toml")

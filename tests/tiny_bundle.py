@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from triage.core.study import PREPROCESSING_VERSION
 from triage.decide.operating_point import CalibrationSet, calibrate, write_record
 from triage.infer import bundle as bundles
 
@@ -70,7 +71,7 @@ def _describe(folder: Path, devices: tuple[tuple[str, str], ...]) -> None:
         "inputs": {"encoder.onnx": {"image": ["n", 1, 1008, 800]}},
         "opset": 20,
         "fusion": {"dual_view": 1.0, "whole_image": 1.0, "intercept": 0.0},
-        "preprocessing": {},
+        "preprocessing": {"version": PREPROCESSING_VERSION},
         "training_data": {},
         "metrics": {},
         "parity": {},

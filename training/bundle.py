@@ -25,7 +25,7 @@ from training.export import OPSET, export, graphs
 from training.heads import DualViewHead
 from training.recipe import Recipe
 from triage.core.errors import TriageError
-from triage.core.study import DUAL_VIEW_SHAPE, WHOLE_IMAGE_SHAPE
+from triage.core.study import DUAL_VIEW_SHAPE, PREPROCESSING_VERSION, WHOLE_IMAGE_SHAPE
 from triage.decide.operating_point import CalibrationRecord, CalibrationSet, calibrate, write_record
 from triage.infer.bundle import MANIFEST, OPERATING_POINT, load
 from triage.infer.engine import Engine
@@ -149,7 +149,7 @@ def _body(sources: Sources, name: str, version: str, parity: dict[str, float]) -
         "opset": OPSET,
         "fusion": fit_fusion(sources),
         "preprocessing": {
-            "version": 1,
+            "version": PREPROCESSING_VERSION,
             "pixels": "uint16 / 65535",
             "dual_view": DUAL_VIEW_SHAPE,
             "whole_image": WHOLE_IMAGE_SHAPE,
@@ -159,9 +159,7 @@ def _body(sources: Sources, name: str, version: str, parity: dict[str, float]) -
             "seed": recipe.seed,
             "data_seed": recipe.data.seed,
             "encoders": {"dual_view": recipe.dual_encoder, "whole_image": recipe.whole_encoder},
-            "parts": {
-                split: _counts(sources.rows(split).rows) for split in ("train", "validation", "calibration", "test")
-            },
+            "parts": {split: _counts(sources.rows(split).rows) for split in PARTS},
         },
         "metrics": {},
         "parity": {"max_abs_difference": parity},

@@ -30,7 +30,7 @@ from triage.register.pairs import contralateral
 from triage.report.outputs import Outputs
 from triage.store.ledger import Ledger
 from triage.store.pictures import attention_name
-from triage.store.records import Claim, StoredInstance
+from triage.store.records import Claim, PlannedDelivery, StoredInstance, StudyRecord
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Pipeline:
             raise TriageError(f"study {claim.study_instance_uid} was claimed but is not in the ledger")
         instances = record.instances
         finding = self._give_up(claim, instances) if claim.exhausted else self._evaluate(claim, instances)
-        deliveries = self.outputs.plan(finding, instances, record.deliveries)
+        deliveries = self._plan(claim, finding, record)
         held = self.ledger.finish(claim, finding, deliveries, dead=claim.exhausted)
         log.info(
             "study %s revision %d: %s %s in %.2f s%s",
@@ -65,6 +65,16 @@ class Pipeline:
             time.monotonic() - started,
             "" if held else " (claim lost: nothing written)",
         )
+
+    def _plan(self, claim: Claim, finding: StudyFinding, record: StudyRecord) -> list[PlannedDelivery]:
+        try:
+            return self.outputs.plan(finding, record.instances, record.deliveries)
+        except Exception:
+            if not claim.exhausted:
+                raise
+            # The study must end all the same, or it would be tried for ever: the worklist shows it as given up.
+            log.exception("study %s: no report can be made", claim.study_instance_uid)
+            return []
 
     def _give_up(self, claim: Claim, instances: Sequence[StoredInstance]) -> StudyFinding:
         images = tuple(_image(one) for one in instances)
@@ -146,6 +156,8 @@ class Pipeline:
                 return _refused(scored, found) if pairs else scored
             # With several images of one view the most suspicious partner counts.
             dual_view = min(self.engine.dual_view([view.dual_view] * len(aligned), [pair.moving for pair in aligned]))
+        except (OSError, MemoryError):
+            raise  # the machine's fault, not the image's: the study is tried again
         except Exception:
             log.exception("the models failed on image %s", finding.sop_instance_uid)
             return _refused(finding, reason("model-failed"))

@@ -7,24 +7,29 @@ api     worklist pages and REST
 
 import logging
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from triage.assemble.completeness import due_at
 from triage.assemble.dispatch import Dispatcher
-from triage.core.errors import BundleError
+from triage.core.errors import BundleError, ConfigurationError
 from triage.decide.operating_point import CalibrationRecord, read_record
 from triage.infer import bundle as bundles
+from triage.infer.runtime import installed_runtime
 from triage.intake import ViewsAtHand
-from triage.observe.heartbeat import Heartbeat, RoleState
+from triage.observe.heartbeat import Heartbeat, RoleState, read
 from triage.settings import Settings
 from triage.store.blobs import Blobs
 from triage.store.database import open_database
 from triage.store.ledger import Ledger
 from triage.store.pictures import Pictures
+
+if TYPE_CHECKING:
+    from triage.deliver.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +38,27 @@ ORPHANS_OLDER_THAN = timedelta(hours=1)
 
 
 def open_ledger(settings: Settings) -> Ledger:
-    """The study ledger of these settings, its schema up to date."""
-    return Ledger(open_database(settings.database.url, settings.home))
+    """The study ledger of these settings, its schema up to date.
+
+    Raises:
+        ConfigurationError: home cannot be written, or the database cannot be used.
+    """
+    try:
+        return Ledger(open_database(settings.database.url, settings.home))
+    except OSError as error:
+        raise ConfigurationError(f"home: cannot write to {settings.home} ({error.strerror})") from error
+
+
+def check(settings: Settings) -> CalibrationRecord:
+    """Everything that must hold before a role can start; the calibration record of the bundle.
+
+    Raises:
+        TriageError: what is wrong, and where.
+    """
+    installed_runtime()
+    record = calibration_of(bundles.load(settings.inference.bundle))
+    open_ledger(settings)
+    return record
 
 
 def open_blobs(settings: Settings) -> Blobs:
@@ -57,16 +81,30 @@ def calibration_of(bundle: bundles.Bundle) -> CalibrationRecord:
 def starting(settings: Settings, role: str) -> Heartbeat:
     """The heartbeat of a role, at its start."""
     heartbeat = Heartbeat(settings.home, role)
-    heartbeat.beat(RoleState.STARTING)
+    before = read(settings.home).get(role)
+    if before is None or before.state is not RoleState.FAILING:  # a role that fails at every start is failing
+        _beat(heartbeat, RoleState.STARTING, {})
     return heartbeat
 
 
 def beat_until(stop: threading.Event, heartbeat: Heartbeat, detail: dict[str, Any]) -> None:
     """Says every two seconds that the role is alive; blocks until stopped."""
     while not stop.is_set():
-        heartbeat.beat(RoleState.READY, detail)
+        _beat(heartbeat, RoleState.READY, detail)
         stop.wait(BEAT_SECONDS)
     heartbeat.end()
+
+
+def _beat(heartbeat: Heartbeat, state: RoleState, detail: dict[str, Any]) -> None:
+    try:
+        heartbeat.beat(state, detail)
+    except OSError as error:  # a full disk must not end a role: it still has to refuse, and to recover
+        log.error("no heartbeat: %s", error.strerror)
+
+
+def _beating(stop: threading.Event, heartbeat: Heartbeat, detail: dict[str, Any]) -> None:
+    """`beat_until` beside the role's own work."""
+    threading.Thread(target=beat_until, args=(stop, heartbeat, detail), name="heartbeat", daemon=True).start()
 
 
 def run_scp(settings: Settings, stop: threading.Event) -> None:
@@ -93,8 +131,6 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
     import cv2
 
     from triage import __version__
-    from triage.deliver.c_store import CStore
-    from triage.deliver.outbox import Outbox
     from triage.infer.engine import Engine
     from triage.pipeline import Pipeline
     from triage.report.composite import Device
@@ -113,23 +149,27 @@ def run_worker(settings: Settings, stop: threading.Event) -> None:
     views = ViewsAtHand(pictures)
     calibration = calibration_of(bundle)
     pipeline = Pipeline(ledger, engine, calibration, views, outputs, threads)
-    senders = {
-        one.name: CStore(settings.dicom.ae_title, one.ae_title, one.host, one.port) for one in settings.destination
-    }
-    outbox = Outbox(ledger, senders)
+    outbox = _outbox(settings, ledger)
     outbox.start()
-    dispatcher = Dispatcher(ledger, pipeline.analyse, views.get)
-    threading.Thread(target=dispatcher.run, args=(stop,), name="dispatcher").start()
+    detail = {
+        "bundle": asdict(bundle.identity),
+        "device": engine.device,
+        "operating_point": asdict(calibration.operating_point),
+    }
+    _beating(stop, heartbeat, detail)
     log.info("bundle %s %s on %s with %d threads", bundle.manifest.name, bundle.sha256[:12], engine.device, threads)
     try:
-        detail = {
-            "bundle": asdict(bundle.identity),
-            "device": engine.device,
-            "operating_point": asdict(calibration.operating_point),
-        }
-        beat_until(stop, heartbeat, detail)
+        Dispatcher(ledger, pipeline.analyse, views.get).run(stop)
     finally:
         outbox.stop()
+
+
+def _outbox(settings: Settings, ledger: Ledger) -> "Outbox":
+    from triage.deliver.c_store import CStore
+    from triage.deliver.outbox import Outbox
+
+    us = settings.dicom.ae_title
+    return Outbox(ledger, {one.name: CStore(us, one.ae_title, one.host, one.port) for one in settings.destination})
 
 
 def run_api(settings: Settings, stop: threading.Event) -> None:
@@ -144,10 +184,23 @@ def run_api(settings: Settings, stop: threading.Event) -> None:
     listener = listen(settings.http.host, settings.http.port)
     address = f"http://{settings.http.host}:{listener.getsockname()[1]}/"
     log.info("worklist at %s", address)
-    threading.Thread(
-        target=beat_until, args=(stop, heartbeat, {"address": address}), name="heartbeat", daemon=True
-    ).start()
+    _beating(stop, heartbeat, {"address": address})
     run(app, listener, stop)
 
 
-RUN: Mapping[str, Callable[[Settings, threading.Event], None]] = {"scp": run_scp, "worker": run_worker, "api": run_api}
+_RUN: Mapping[str, Callable[[Settings, threading.Event], None]] = {
+    "scp": run_scp,
+    "worker": run_worker,
+    "api": run_api,
+}
+
+
+def run_role(role: str, settings: Settings, stop: threading.Event) -> None:
+    """Runs one role until told to stop; health says why if it fails."""
+    # Warnings of pydicom quote values of patients into the log.
+    warnings.filterwarnings("ignore", module="pydicom")
+    try:
+        _RUN[role](settings, stop)
+    except Exception as error:
+        _beat(Heartbeat(settings.home, role), RoleState.FAILING, {"error": str(error) or type(error).__name__})
+        raise

@@ -70,12 +70,6 @@ class DatabaseSettings(_Section):
     url: str = ""
 
 
-class StorageSettings(_Section):
-    """Where received images lie. Empty URL: files under home."""
-
-    url: Literal[""] = ""
-
-
 class DestinationSettings(_Section):
     """One receiver of results."""
 
@@ -104,7 +98,6 @@ class Settings(BaseSettings):
     assembly: AssemblySettings = AssemblySettings()
     inference: InferenceSettings = InferenceSettings()
     database: DatabaseSettings = DatabaseSettings()
-    storage: StorageSettings = StorageSettings()
     destination: tuple[DestinationSettings, ...] = ()
 
     @field_validator("destination")
@@ -141,11 +134,21 @@ def load(config: Path | None = None, **overrides: Any) -> Settings:
     class WithFile(Settings):
         model_config = SettingsConfigDict(toml_file=file)
 
+    _check_environment()
     try:
         return WithFile(**{key: value for key, value in overrides.items() if value is not None})
     except ValidationError as error:
         lines = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
         raise ConfigurationError(f"settings ({file or 'defaults and environment'}): " + "; ".join(lines)) from error
+
+
+def _check_environment() -> None:
+    """A mistyped section must not be ignored: TRIAGE_DICM__PORT would leave the port as it was."""
+    for variable in os.environ:
+        section = variable.removeprefix("TRIAGE_").partition("__")[0].lower()
+        if variable.startswith("TRIAGE_") and "__" in variable and section not in Settings.model_fields:
+            known = ", ".join(Settings.model_fields)
+            raise ConfigurationError(f"environment: {variable} names unknown section {section!r}; known: {known}")
 
 
 def _check_file(file: Path) -> None:

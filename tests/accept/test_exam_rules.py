@@ -85,7 +85,12 @@ def test_an_exam_of_raw_images_alone_says_so() -> None:
         ("patient-mismatch", {"PatientID": "P-0002"}, "P-0001 and P-0002"),
         ("patient-mismatch", {"IssuerOfPatientID": "ELSEWHERE"}, "ELSEWHERE and HOSPITAL"),
         ("patient-mismatch", {"PatientBirthDate": "19650102"}, "19650101 and 19650102"),
+        ("patient-mismatch", {"PatientName": "Doe^Joan"}, "Doe^Jane and Doe^Joan"),
+        ("patient-mismatch", {"PatientName": "Jane^Doe"}, "Doe^Jane and Jane^Doe"),
         ("patient-mismatch", {"PatientID": None}, "without PatientID"),
+        ("patient-mismatch", {"PatientName": "^^"}, "PatientName is given on some images"),
+        ("patient-mismatch", {"PatientBirthDate": ""}, "PatientBirthDate is given on some images"),
+        ("patient-mismatch", {"IssuerOfPatientID": None}, "IssuerOfPatientID is given on some images"),
         ("different-acquisition", {"StudyDate": "20250315"}, "20250314 and 20250315"),
         ("different-acquisition", {"StudyDate": None}, "without StudyDate"),
         ("different-acquisition", {"AcquisitionDate": "20240101"}, "20240101 and 20250314"),
@@ -93,13 +98,30 @@ def test_an_exam_of_raw_images_alone_says_so() -> None:
         ("different-acquisition", {"DeviceSerialNumber": "SN2"}, "SN1 and SN2"),
         ("sex-not-female", {"PatientSex": "M"}, "PatientSex M"),
         ("sex-not-female", {"PatientSex": None}, "PatientSex absent"),
-        ("age-out-of-range", {"PatientBirthDate": None, "PatientAge": None}, "not known"),
     ],
 )
 def test_one_image_that_differs_refuses_the_exam(expected: str, change: dict[str, object], named: str) -> None:
     found = texts(with_one(change))
     assert set(found) == {expected}
     assert named in found[expected]
+
+
+@pytest.mark.parametrize("name", ["DOE^JANE", "Doe^Jane^^Dr", " doe ^ jane^Mary", "Doe Jane", "Doe^Jane=山田^花子"])
+def test_a_name_spelled_otherwise_is_the_same_patient(name: str) -> None:
+    assert texts(with_one({"PatientName": name})) == {}
+
+
+def test_what_no_image_says_of_the_patient_contradicts_nothing() -> None:
+    anonymous = four_views(PatientName="", PatientBirthDate="", IssuerOfPatientID=None)
+    capture = mg_header("RCC", SOPClassUID="1.2.840.10008.5.1.4.1.1.7", SOPInstanceUID="1.2.3")
+    assert texts(anonymous) == {}, "the age stands in PatientAge"
+    assert texts([*anonymous, capture]) == {}, "an object that is set aside may say more"
+
+
+def test_an_age_that_no_element_tells_is_refused() -> None:
+    found = texts(four_views(PatientBirthDate=None, PatientAge=None))
+    assert set(found) == {"age-out-of-range"}
+    assert "not known" in found["age-out-of-range"]
 
 
 def test_a_captured_object_of_another_patient_refuses_too() -> None:

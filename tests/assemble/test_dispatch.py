@@ -154,4 +154,4 @@ def test_dispatch_adds_little_and_idling_costs_little(ledger: Ledger) -> None:
         time.sleep(2)
         cpu = time.process_time() - cpu
     assert sorted(waits)[5] < 0.1
-    assert cpu / 2 < 0.06
+    assert cpu / 2 < 0.15  # 0.03 on an idle machine; a loop that does not wait would take all of a core

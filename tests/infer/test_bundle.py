@@ -1,6 +1,7 @@
 """A bundle loads only as it was made."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,21 @@ def test_a_manifest_that_omits_a_model_or_reaches_outside_is_refused(folder: Pat
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match="outside"):
         bundles.load(str(folder))
+
+
+def test_a_bundle_of_other_preprocessing_is_refused(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["preprocessing"]["version"] += 1
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match="preprocessing 2"):
+        bundles.load(str(folder))
+
+
+def test_a_bundle_is_found_in_the_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "prefix", str(folder.parent / "prefix"))
+    (folder.parent / "prefix" / "models").mkdir(parents=True)
+    folder.rename(folder.parent / "prefix" / "models" / "mine")
+    assert bundles.load("mine").manifest.name == "tiny"
 
 
 def test_an_unknown_bundle_says_where_it_was_looked_for() -> None:

@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from dicom_samples import mg_dataset, write
+from dicom_samples import four_datasets, mg_dataset, write
 from mg_headers import MG, STUDY
 from pydicom.uid import ComprehensiveSRStorage
 
+from triage.accept.exam_rules import exam_reasons
 from triage.accept.header_rules import describe
+from triage.core.study import InstanceHeader
 from triage.receive.handlers import DATA_SET_MISMATCH, OUT_OF_RESOURCES, SUCCESS, Received, StoreHandler
 from triage.receive.spool import SpoolFile
 from triage.store.blobs import Blobs
@@ -67,13 +69,51 @@ def test_an_unreadable_data_set_is_kept_and_shown(
     assert Path(stored.path).exists()
 
 
-def test_header_rules_that_fail_do_not_lose_the_image(handler: StoreHandler, received: Received) -> None:
-    def failing(*_: object) -> None:
-        raise KeyError("bug")
+def failing(*_: object) -> InstanceHeader:
+    raise KeyError("bug")
 
+
+def test_header_rules_that_fail_do_not_lose_the_image(handler: StoreHandler, received: Received) -> None:
+    assert replace(handler, describe=failing).store(received) == SUCCESS
+    [stored] = handler.ledger.instances(STUDY)
+    assert [one.code for one in stored.header.reasons] == ["undecodable"]
+
+
+def test_a_study_that_cannot_be_told_is_made_up(handler: StoreHandler, received: Received) -> None:
+    write(mg_dataset(StudyInstanceUID="not a UID"), received.path.parent, received.path.name)
     assert replace(handler, describe=failing).store(received) == SUCCESS
     [row], _ = handler.ledger.worklist()
     assert row.study_instance_uid.startswith("2.25.")
+
+
+def no_length_known(tag: bytes) -> bytes:
+    """An element that claims to be a sequence of unknown length and holds none: nobody can read on from there."""
+    return tag + b"SQ\0\0\xff\xff\xff\xff" + b"\1" * 8
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda content: content.replace(b"\x10\0\x10\0PN", no_length_known(b"\x10\0\x10\0")),
+        lambda content: content.replace(b"\x28\0\x10\0US", no_length_known(b"\x28\0\x10\0")),
+        lambda content: content.replace(b"\x10\0\x10\0PN\x08\0", b"\x10\0\x10\0PN\xff\xff"),
+        lambda content: content.replace(f"{STUDY}.2.1.1".encode(), b"\7" * len(f"{STUDY}.2.1.1")),
+    ],
+    ids=["before-the-study", "after-the-study", "swallowed", "sop-instance"],
+)
+def test_a_damaged_image_spoils_the_exam_it_belongs_to(
+    handler: StoreHandler, received: Received, harm: Callable[[bytes], bytes]
+) -> None:
+    content = received.path.read_bytes()
+    received.path.write_bytes(harm(content))
+    assert received.path.read_bytes() != content
+    assert handler.store(received) == SUCCESS
+    others = [write(ds, handler.blobs.incoming) for ds in four_datasets()[1:]]
+    for number, path in enumerate(others, 2):
+        assert handler.store(replace(received, path=path, sop_instance_uid=f"{STUDY}.2.{number}.1")) == SUCCESS
+    stored = handler.ledger.instances(STUDY)
+    assert len(stored) == 4
+    assert "undecodable" in {one.code for one in exam_reasons([one.header for one in stored])}
 
 
 def test_a_file_that_vanished_is_refused(handler: StoreHandler, received: Received) -> None:

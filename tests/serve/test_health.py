@@ -57,11 +57,18 @@ def test_silence(archive: Archive, client: TestClient, seconds: int, state: str,
     assert answer.json()["roles"]["worker"]["state"] == state
 
 
-@pytest.mark.parametrize("state", ["starting", "failing"])
-def test_a_role_that_cannot_work_degrades(archive: Archive, state: str) -> None:
+def test_a_role_that_starts_cannot_work_yet(archive: Archive) -> None:
     archive.alive()
-    Heartbeat(archive.home, "worker").beat(state)
+    Heartbeat(archive.home, "worker").beat("starting")
     assert health(archive)["status"] == "degraded"
+
+
+def test_a_role_that_fails_is_down_and_says_why(archive: Archive) -> None:
+    archive.alive()
+    Heartbeat(archive.home, "worker").beat("failing", {"error": "no model bundle 'nowhere'"})
+    report = health(archive)
+    assert report["status"] == "down"
+    assert "no model bundle 'nowhere'" in report["detail"]
 
 
 def test_a_role_that_ended_is_down_at_once(archive: Archive) -> None:

@@ -4,9 +4,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 from ledger_samples import LEASE, START, STUDY, Clock, at_once, digest, finding, header
+from sqlalchemy import Engine, select
 
 from triage.core.finding import State
 from triage.core.reasons import reason
+from triage.store import tables as t
+from triage.store.database import reading
 from triage.store.ledger import Ledger
 
 
@@ -43,7 +46,29 @@ def test_other_bytes_under_one_uid_are_a_new_revision_and_the_current_version(le
     assert record.row.rev == 3
     assert [one.path for one in record.instances] == ["other", "new"]
     assert ledger.known_digests([digest(1), digest(9)]) == {digest(1)}, "the old bytes are kept"
-    assert not ledger.record_instance(header(), digest(1), "old", at_once)
+    assert not ledger.record_instance(header(), digest(3), "new", at_once)
+
+
+def test_older_bytes_sent_again_are_the_current_version_again(ledger: Ledger, engine: Engine, clock: Clock) -> None:
+    ledger.record_instance(header(), digest(1), "first", at_once)
+    ledger.record_instance(replace(header(), view_position="MLO"), digest(2), "second", at_once)
+    claim = ledger.claim_study(LEASE)
+    assert claim is not None
+    assert ledger.finish(claim, finding(revision=2), [])
+    clock.advance(days=1)
+    assert ledger.record_instance(header(), digest(1), "first", at_once)
+    record = ledger.study(STUDY)
+    assert record is not None
+    assert (record.row.rev, record.row.state, record.row.last_at) == (3, State.READY, clock.now)
+    [current] = record.instances
+    assert (current.path, current.header, current.received_at) == ("first", header(), clock.now)
+    assert [one.path for one in ledger.claim_unprepared(9)] == ["first"]
+    with reading(engine) as connection:
+        events = connection.execute(select(t.audit.c.event).order_by(t.audit.c.id)).scalars().all()
+    assert events == ["instance-replaced", "result", "instance-replaced", "study-reopened"]
+    assert not ledger.record_instance(header(), digest(1), "first", at_once), "now it is the current one"
+    assert ledger.record_instance(header(), digest(2), "second", at_once)
+    assert [one.path for one in ledger.instances(STUDY)] == ["second"]
 
 
 def test_the_first_image_that_says_so_names_the_patient(ledger: Ledger) -> None:

@@ -89,9 +89,7 @@ def read_manifest(path: Path, *, check_files: bool = True) -> Manifest:
         try:
             row = ImageRow.model_validate(content)
         except ValidationError as error:
-            problems += [
-                f"line {line}: {'.'.join(map(str, e['loc']))} is {e['input']!r}: {e['msg']}" for e in error.errors()
-            ]
+            problems += _problems(line, error)
             continue
         if row.file in seen:
             problems.append(f"line {line}: file {row.file!r} is already on line {seen[row.file]}")
@@ -122,9 +120,7 @@ def _read_lesions(path: Path, files: dict[str, int]) -> tuple[LesionRow, ...]:
         try:
             lesion = LesionRow.model_validate(content)
         except ValidationError as error:
-            problems += [
-                f"line {line}: {'.'.join(map(str, e['loc']))} is {e['input']!r}: {e['msg']}" for e in error.errors()
-            ]
+            problems += _problems(line, error)
             continue
         if lesion.file in files:
             lesions.append(lesion)

@@ -5,6 +5,8 @@ the ledger is found by the next look, so nothing is lost with a process.
 """
 
 import logging
+import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +28,8 @@ class Pace:
     lease: timedelta = timedelta(seconds=30)
     """Renewed three times in its length while the analysis runs."""
     after_error: timedelta = timedelta(seconds=1)
+    longest: timedelta = timedelta(minutes=10)
+    """An analysis that takes longer hangs in native code, which nothing but the end of the process stops."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class Dispatcher:
     prepare: Callable[[StoredInstance], object]
     """Decodes an image ahead of its study's turn. Its errors are met again, and told, by the analysis."""
     pace: Pace = Pace()
+    end_process: Callable[[int], object] = os._exit
 
     def run(self, stop: Event) -> None:
         """Works until `stop` is set, and ends after the study in hand. Errors of the ledger are waited out."""
@@ -88,7 +93,13 @@ class Dispatcher:
             thread.join()
 
     def _renew(self, claim: Claim, done: Event) -> None:
+        deadline = time.monotonic() + self.pace.longest.total_seconds()
         while not done.wait(self.pace.lease.total_seconds() / 3):
+            if time.monotonic() > deadline:
+                # The supervisor starts a new worker, and the attempt counts.
+                log.critical("the analysis of study %s hangs: ending this process", claim.study_instance_uid)
+                self.end_process(1)
+                return
             try:
                 if not self.ledger.extend(claim, self.pace.lease):
                     log.warning("study %s was taken over by another worker", claim.study_instance_uid)

@@ -1,10 +1,12 @@
 """Commands on configuration and database."""
 
 import json
+import re
+from typing import Any
 
 import typer
 
-from triage.cli.options import Config, Home
+from triage.cli.options import Config, Home, Json
 from triage.settings import load
 
 app = typer.Typer(no_args_is_help=True, help="Show or check the configuration.")
@@ -12,25 +14,45 @@ db = typer.Typer(no_args_is_help=True, help="The study ledger.")
 
 
 @app.command()
-def show(home: Home = None, config: Config = None) -> None:
-    """Print the settings in force, as JSON."""
-    typer.echo(json.dumps(load(config, home=home).model_dump(mode="json"), indent=2))
+def show(home: Home = None, config: Config = None, as_json: Json = False) -> None:
+    """Print the settings in force."""
+    shown = load(config, home=home).model_dump(mode="json")
+    shown["database"]["url"] = re.sub(r"(://[^:@/]+):[^@]*@", r"\1:***@", shown["database"]["url"])
+    _print(shown, as_json)
 
 
 @app.command()
-def check(home: Home = None, config: Config = None) -> None:
-    """Check the settings, the model bundle and its operating point."""
+def check(home: Home = None, config: Config = None, as_json: Json = False) -> None:
+    """Check the settings, the runtime, the model bundle, its operating point and the ledger."""
     from triage.infer import bundle as bundles
     from triage.infer.runtime import installed_runtime
-    from triage.roles import calibration_of
+    from triage.roles import check as check_everything
 
     settings = load(config, home=home)
+    record = check_everything(settings)
     bundle = bundles.load(settings.inference.bundle)
-    record = calibration_of(bundle)
-    typer.echo(f"settings: valid; {len(settings.destination)} destination(s)")
-    typer.echo(f"runtime: {installed_runtime()}")
-    typer.echo(f"bundle: {bundle.manifest.name} {bundle.manifest.version}, every file as it was made")
-    typer.echo(f"operating point: {record.id}, threshold {record.threshold}, {len(record.devices)} device(s)")
+    found = {
+        "settings": "valid",
+        "destinations": [one.name for one in settings.destination],
+        "runtime": installed_runtime(),
+        "bundle": {"name": bundle.manifest.name, "version": bundle.manifest.version, "sha256": bundle.sha256},
+        "operating_point": {"id": record.id, "threshold": record.threshold, "dataset": record.dataset},
+        "devices": [" ".join(device) for device in record.devices],
+    }
+    _print(found, as_json)
+
+
+def _print(content: dict[str, Any], as_json: bool) -> None:
+    """The content as JSON, or a line for each value."""
+    if as_json:
+        typer.echo(json.dumps(content, indent=2))
+        return
+    for key, value in content.items():
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                typer.echo(f"{key}.{name} = {json.dumps(inner)}")
+        else:
+            typer.echo(f"{key} = {json.dumps(value)}")
 
 
 @db.command()

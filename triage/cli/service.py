@@ -24,21 +24,21 @@ def register(app: typer.Typer) -> None:
 
 def serve(home: Home = None, config: Config = None) -> None:
     """Run all roles in one process group until Ctrl-C or SIGTERM."""
-    from triage.roles import open_ledger
+    from triage.roles import check
     from triage.supervisor import Supervisor
 
     settings = load(config, home=home)
-    open_ledger(settings)  # migrates once, before three processes would, and says at once if it cannot
+    check(settings)  # whatever would keep a role from starting is said once, here
     arguments = [*(("--home", str(settings.home))), *(("--config", str(config)) if config else ())]
     Supervisor(arguments).run()
 
 
 def _role_command(role: str) -> Callable[..., None]:
     def command(home: Home = None, config: Config = None, lifeline: Lifeline = False) -> None:
-        from triage.roles import RUN
+        from triage.roles import run_role
         from triage.supervisor import stop_event
 
         stop = stop_event(lifeline)
-        RUN[role](load(config, home=home), stop)
+        run_role(role, load(config, home=home), stop)
 
     return command

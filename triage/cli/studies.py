@@ -35,7 +35,7 @@ def send(
     for file in files:
         try:
             sender.send(file)
-        except TriageError as error:
+        except (TriageError, OSError) as error:
             failures += 1
             typer.echo(f"{file}: {error}", err=True)
     typer.echo(f"{len(files) - failures} of {len(files)} files sent to {ae_title}@{host}:{port}")

@@ -18,6 +18,9 @@ DUAL_VIEW_SHAPE = (1008, 800)
 WHOLE_IMAGE_SHAPE = (1152, 896)
 """Rows, columns of the whole-image model's input (Miller et al., SSL-MIP)."""
 
+PREPROCESSING_VERSION = 1
+"""Counts changes of what `prepare` and `register` make of a file; a bundle serves only with the one it learnt from."""
+
 
 def model_input(image: UInt16Image) -> Float32Image:
     """Canonical pixels (0..65535) as a model reads them: float32, 0..1, shape (1, 1, rows, columns)."""

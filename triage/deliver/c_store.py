@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import Dataset, dcmread
+from pydicom.errors import InvalidDicomError
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
@@ -34,7 +35,12 @@ class CStore:
         Errors:
             DeliveryError: Not reached, not let in, or refused. OSError: The file cannot be read.
         """
-        ds = dcmread(path)
+        try:
+            ds = dcmread(path)
+        except InvalidDicomError as error:
+            raise DeliveryError(f"{path.name} is not a DICOM file") from error
+        if not ds.get("SOPClassUID") or not ds.get("SOPInstanceUID"):
+            raise DeliveryError(f"{path.name} names no SOP class or instance")
         association = self._associate(ds)
         try:
             self._check(self._store(association, ds))

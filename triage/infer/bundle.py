@@ -5,6 +5,7 @@ A file that is missing, added to the manifest wrongly or changed keeps the whole
 
 import hashlib
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from triage.core.errors import BundleError
 from triage.core.finding import BundleIdentity
+from triage.core.study import PREPROCESSING_VERSION
 
 MANIFEST = "manifest.json"
 OPERATING_POINT = "operating_point.json"
@@ -77,13 +79,13 @@ class Bundle:
 
 
 def find(name: str) -> Path:
-    """The folder of a bundle given by path, or by name under `models/` here or beside the installed package.
+    """The folder of a bundle given by path, or by name under `models/` here, in the environment, or in the clone.
 
     Raises:
         BundleError: nowhere to be found.
     """
-    beside_package = Path(__file__).resolve().parents[2] / "models" / name
-    places = [Path(name), Path("models") / name, beside_package]
+    clone = Path(__file__).resolve().parents[2]
+    places = [Path(name), *(folder / "models" / name for folder in (Path(), Path(sys.prefix), clone))]
     for place in places:
         if (place / MANIFEST).is_file():
             return place
@@ -109,6 +111,12 @@ def load(name: str) -> Bundle:
         if Path(filename).name != filename:
             raise BundleError(f"{folder / MANIFEST}: lists {filename!r}, which lies outside the bundle")
         _verify(folder / filename, entry)
+    learnt = manifest.preprocessing.get("version")
+    if learnt != PREPROCESSING_VERSION:
+        raise BundleError(
+            f"{folder / MANIFEST}: was made with preprocessing {learnt}, this software has {PREPROCESSING_VERSION}; "
+            "use the bundle's release, or train and calibrate it again"
+        )
     return Bundle(folder, manifest, hashlib.sha256(raw).hexdigest())
 
 

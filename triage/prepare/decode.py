@@ -40,7 +40,11 @@ def read(path: Path) -> Dataset:
         raise Rejected(reason("undecodable", f"{path.name} is not a DICOM file.")) from error
     except EOFError as error:
         raise Rejected(reason("truncated", f"{path.name} ends within an element: {error}.")) from error
-    except (OSError, ValueError, KeyError, NotImplementedError, AttributeError, StructError, zlib.error) as error:
+    except OSError as error:
+        if error.errno is not None:
+            raise  # the disk's fault, not the file's
+        raise Rejected(reason("undecodable", f"{path.name} cannot be read: {error}.")) from error
+    except (ValueError, KeyError, NotImplementedError, AttributeError, StructError, zlib.error) as error:
         raise Rejected(reason("undecodable", f"{path.name} cannot be read: {error}.")) from error
     if not len(dataset):
         # pydicom gives up the whole data set where compressed pixel data lacks its end.

@@ -13,6 +13,7 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.sop_class import Verification
 from pynetdicom.transport import ThreadedAssociationServer
 
+from triage.core.errors import ConfigurationError
 from triage.core.study import InstanceHeader
 from triage.receive.contexts import IGNORED_SOP_CLASSES, IMAGE_SYNTAXES, PLAIN_SYNTAXES, STORED_SOP_CLASSES
 from triage.receive.handlers import StoreHandler
@@ -54,7 +55,7 @@ def serve(
         due_at: when a study may be analysed.
 
     Errors:
-        OSError: The address is in use or not ours.
+        ConfigurationError: The address is in use or not ours.
     """
     _config.STORE_RECV_CHUNKED_DATASET = True  # data sets go to files, not into memory
     _config.LOG_HANDLER_LEVEL = "none"  # handlers that format every PDU for the log halve the throughput
@@ -63,7 +64,11 @@ def serve(
     ae = _application_entity(listener)
     store = StoreHandler(blobs, ledger, describe, due_at)
     handlers = [(evt.EVT_C_STORE, store), (evt.EVT_C_ECHO, _echo)]
-    return ae.start_server((listener.host, listener.port), block=False, evt_handlers=handlers)
+    try:
+        return ae.start_server((listener.host, listener.port), block=False, evt_handlers=handlers)
+    except OSError as error:
+        where = f"{listener.host}:{listener.port}"
+        raise ConfigurationError(f"dicom: cannot listen on {where} ({error.strerror}); set dicom.port") from error
 
 
 def _application_entity(listener: Listener) -> AE:

@@ -110,12 +110,14 @@ def _judge(roles: dict[str, RoleHealth]) -> tuple[Status, list[str]]:
     """The whole is as well as its worst essential role; a role that is still starting cannot do its work yet."""
     wrong = {name: role for name, role in roles.items() if role.state != RoleState.READY}
     problems = [f"{name} is {role.state}{_silence(role)}" for name, role in wrong.items()]
-    if any(roles[name].state == "down" for name in ESSENTIAL_ROLES):
+    if any(roles[name].state in ("down", RoleState.FAILING) for name in ESSENTIAL_ROLES):
         return "down", problems
     return ("degraded" if wrong else "ok"), problems
 
 
 def _silence(role: RoleHealth) -> str:
+    if "error" in role.detail:
+        return f" ({role.detail['error']})"
     if role.age_seconds is None:
         return " (no sign of life)"
     return f" (silent for {role.age_seconds:.0f} s)" if role.state in ("stale", "down") else ""

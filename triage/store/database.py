@@ -14,6 +14,9 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Column, Connection, Engine, ExceptionContext, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, OperationalError
+
+from triage.core.errors import ConfigurationError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_MILLISECONDS = 10_000
@@ -25,13 +28,17 @@ def open_database(url: str, home: Path) -> Engine:
     """The ledger's engine, its schema up to date. An empty `url` means `home`/triage.db.
 
     Errors:
-        sqlalchemy.exc.SQLAlchemyError: The database cannot be reached or migrated. OSError: `home` cannot be made.
+        ConfigurationError: The URL is wrong, or the database cannot be reached or written. OSError: `home` cannot be made.
     """
     if not url:
         home.mkdir(parents=True, exist_ok=True)
         url = f"sqlite:///{home.resolve() / 'triage.db'}"
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError("database.url: no URL such as postgresql+psycopg://host/db") from error
     engine = create_engine(
-        make_url(url),
+        parsed,
         pool_pre_ping=not url.startswith("sqlite"),
         hide_parameters=True,  # an error text must not carry a patient's name into the log
         json_serializer=partial(json.dumps, allow_nan=False, default=str),
@@ -40,7 +47,10 @@ def open_database(url: str, home: Path) -> Engine:
     event.listen(engine, "connect", _sqlite_connect if engine.dialect.name == "sqlite" else _postgresql_connect)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "begin", _sqlite_begin)
-    upgrade(engine)
+    try:
+        upgrade(engine)
+    except OperationalError as error:
+        raise ConfigurationError(f"database: {parsed.host or parsed.database} cannot be used: {error.orig}") from error
     return engine
 
 
@@ -104,6 +114,6 @@ def _sqlite_begin(connection: Connection) -> None:
 def _drop_detail(context: ExceptionContext) -> None:
     """Keeps the first line of PostgreSQL's errors only: DETAIL quotes the offending row, the patient's name in it."""
     diagnosis = getattr(context.original_exception, "diag", None)
-    if diagnosis is not None and context.sqlalchemy_exception is not None:
+    if diagnosis is not None and diagnosis.message_primary and context.sqlalchemy_exception is not None:
         context.original_exception.args = (diagnosis.message_primary,)
         context.sqlalchemy_exception.args = (diagnosis.message_primary,)

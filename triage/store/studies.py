@@ -72,7 +72,7 @@ class Studies(Part):
             connection.execute(update(t.delivery).where(waiting).values(next_at=self._now()))
 
     def fail_attempt(self, claim: Claim, error: str) -> bool:
-        """Gives the claim back after an error; the next attempt waits 2, 4, 8, ... s. False if the claim was lost.
+        """Gives the claim back after an error; the next attempt waits 2, 4, 8, ... s, at most 5 min. False if lost.
 
         `error` names a type and a cause, no patient.
         """
@@ -80,7 +80,7 @@ class Studies(Part):
             changes: dict[str, Any] = {"state": "receiving", "lease_until": None, "last_error": error}
             study = held(connection, claim)
             if study is not None and study.rev == claim.rev:  # a newer revision starts afresh, without a wait
-                changes["due_at"] = self._now() + timedelta(seconds=2**claim.attempts)
+                changes["due_at"] = self._now() + timedelta(seconds=min(2**claim.attempts, 300))
             return change_held(connection, claim, changes)
 
     def redrive(self, study_instance_uid: str) -> bool:
