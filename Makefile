@@ -3,8 +3,9 @@ VENV   := .venv
 PYTHON := $(VENV)/bin/python
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT    := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
-# PyTorch's own index has CPU wheels; PyPI's would bring gigabytes of CUDA. A configured index or wheel folder comes first.
-TORCH  := $(if $(PIP_EXTRA_INDEX_URL)$(PIP_FIND_LINKS),,--extra-index-url https://download.pytorch.org/whl/cpu)
+# PyTorch's own index has CPU wheels; PyPI's would bring gigabytes of CUDA. A site's own index or wheels come first.
+TORCH  = $$($(PYTHON) -m pip config list | grep -qE 'index-url|find-links' \
+	|| echo --extra-index-url https://download.pytorch.org/whl/cpu)
 
 .PHONY: demo test lint bench clean
 

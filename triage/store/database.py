@@ -28,7 +28,7 @@ def open_database(url: str, home: Path) -> Engine:
     """The ledger's engine, its schema up to date. An empty `url` means `home`/triage.db.
 
     Errors:
-        ConfigurationError: The URL is wrong, or the database cannot be reached or written. OSError: `home` cannot be made.
+        ConfigurationError: The URL is wrong, or the database cannot be used. OSError: `home` cannot be made.
     """
     if not url:
         home.mkdir(parents=True, exist_ok=True)
