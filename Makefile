@@ -4,7 +4,7 @@ PYTHON := $(VENV)/bin/python
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT    := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 # PyTorch's own index has CPU wheels; PyPI's would bring gigabytes of CUDA. A site's own index or wheels come first.
-TORCH  = $$($(PYTHON) -m pip config list | grep -qE 'index-url|find-links' \
+TORCH  = $$($(PYTHON) -m pip config list | grep -E 'index-url|find-links' >/dev/null \
 	|| echo --extra-index-url https://download.pytorch.org/whl/cpu)
 
 .PHONY: demo test lint bench clean

@@ -5,9 +5,8 @@ of the Patient, General Study, General Series, Enhanced General Equipment and SO
 C.7.2.1, C.7.3.1, C.7.5.2, C.12.1).
 """
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from io import BytesIO
 
 from pydicom import dcmwrite
@@ -15,7 +14,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian
 
-from triage.report.source import text
+from triage.report.conformance import conforming, offset
 
 # Type 2: sent empty where the source has none
 _ALWAYS = (
@@ -33,9 +32,6 @@ _ALWAYS = (
 _IF_PRESENT = ("IssuerOfPatientID", "PatientAge", "StudyDescription", "TimezoneOffsetFromUTC")
 _SEQUENCES_IF_PRESENT = ("IssuerOfPatientIDQualifiersSequence", "IssuerOfAccessionNumberSequence")
 _ISSUER = ("LocalNamespaceEntityID", "UniversalEntityID", "UniversalEntityIDType", "IdentifierTypeCode")
-_DATES = ("PatientBirthDate", "StudyDate")
-_ASCII = ("StudyTime", "PatientSex", "PatientAge", "TimezoneOffsetFromUTC")  # VRs that know no character set
-_OFFSET = re.compile(r"([+-])(\d{2})(\d{2})")
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,7 @@ def composite_header(source: Dataset, identity: ObjectIdentity, device: Device, 
     """A new data set for a result about the study of `source`.
 
     Args:
-        source: header of one image of the study; absent and unreadable elements become empty.
+        source: header of one image of the study; what is absent, unreadable or invalid becomes empty.
         identity: UIDs, numbers and description of the object and its series.
         device: the service.
         decided_at: ISO 8601 with offset; becomes content date and time, in the time zone that the source declares.
@@ -75,19 +71,13 @@ def composite_header(source: Dataset, identity: ObjectIdentity, device: Device, 
     ds = Dataset()
     ds.SpecificCharacterSet = "ISO_IR 192"
     for keyword in _ALWAYS:
-        setattr(ds, keyword, text(source, keyword))
+        setattr(ds, keyword, conforming(source, keyword))
     for keyword in _IF_PRESENT:
-        if value := text(source, keyword):
+        if value := conforming(source, keyword):
             setattr(ds, keyword, value)
     for keyword in _SEQUENCES_IF_PRESENT:
         if items := _issuers(source, keyword):
             setattr(ds, keyword, items)
-    for keyword in _DATES:  # an anonymiser's 00000000 is no date, and a peer may refuse the object for it
-        if not _is_date(str(ds.get(keyword))):
-            setattr(ds, keyword, "")
-    for keyword in _ASCII:
-        if not str(ds.get(keyword, "")).isascii():
-            setattr(ds, keyword, "")
     ds.SOPClassUID, ds.SOPInstanceUID = identity.sop_class_uid, identity.sop_instance_uid
     ds.StudyInstanceUID, ds.SeriesInstanceUID = identity.study_instance_uid, identity.series_instance_uid
     ds.Modality, ds.SeriesDescription = identity.modality, identity.series_description
@@ -121,25 +111,14 @@ def _issuers(source: Dataset, keyword: str) -> list[Dataset]:
     for item in items if isinstance(items, Sequence) else []:
         copy = Dataset()
         for name in _ISSUER:
-            if value := text(item, name):
+            if value := conforming(item, name):
                 setattr(copy, name, value)
         copies.append(copy)
     return [copy for copy in copies if copy]
 
 
-def _is_date(text: str) -> bool:
-    try:
-        return len(text) == 8 and bool(date.fromisoformat(f"{text[:4]}-{text[4:6]}-{text[6:]}"))
-    except ValueError:
-        return False
-
-
-def _local(decided_at: str, offset: str) -> datetime:
+def _local(decided_at: str, zone: str) -> datetime:
     """TimezoneOffsetFromUTC (0008,0201) holds for every date and time of an object, so the content follows it."""
     decided = datetime.fromisoformat(decided_at)
     decided = decided if decided.tzinfo else decided.replace(tzinfo=UTC)
-    match = _OFFSET.fullmatch(offset)
-    if not match:
-        return decided.astimezone(UTC)
-    minutes = int(match[2]) * 60 + int(match[3])
-    return decided.astimezone(timezone(timedelta(minutes=-minutes if match[1] == "-" else minutes)))
+    return decided.astimezone(timezone(offset(zone) or timedelta(0)))

@@ -52,12 +52,13 @@ class Outputs:
 
 
 def _header(instance: StoredInstance) -> Dataset | None:
+    """The header if anything can refer to it: one that does not say what it is was kept under a derived study."""
     try:
         ds = pydicom.dcmread(Path(instance.path), stop_before_pixels=True)
-    except (pydicom.errors.InvalidDicomError, ValueError, KeyError, EOFError):
+        named = all(ds.get(key) for key in ("SOPInstanceUID", "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID"))
+    except Exception as error:  # whatever the parser met; its text may quote the patient, so the type is all to log
+        log.warning("the header of a stored image cannot be read: %s", type(error).__name__)
         return None
-    # A data set that does not say what it is was kept under a derived study; nothing can refer to it.
-    named = all(ds.get(key) for key in ("SOPInstanceUID", "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID"))
     return ds if named else None
 
 
