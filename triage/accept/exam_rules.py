@@ -5,6 +5,7 @@ image may be looked at for other ends.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
@@ -25,11 +26,20 @@ def _patient(headers: Headers) -> str | None:
     analysable = _analysable(headers)
     if not all(header.attributes.get("PatientID") for header in analysable):
         return "An image without PatientID: it cannot be told whose it is."
-    for keyword in ("PatientID", "IssuerOfPatientID", "PatientBirthDate"):
+    for keyword in ("PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientName"):
         values = _values(headers, keyword)
-        if len(values) > 1:
+        different = {_folded(value) for value in values} - {""} if keyword == "PatientName" else values
+        if len(different) > 1:
             return f"The images of this study name different patients: {keyword} {' and '.join(values)}."
+        if len({bool(_folded(str(header.attributes.get(keyword, "")))) for header in analysable}) > 1:
+            return f"Not every image says whose it is: {keyword} is given on some images and missing on others."
     return None
+
+
+def _folded(name: str) -> str:
+    """Family and given name (PS3.5 6.2.1) without what devices spell differently: case, spaces, `^` and width."""
+    family_and_given = name.strip("=").split("=")[0].split("^")[:2]
+    return " ".join(unicodedata.normalize("NFKC", " ".join(family_and_given)).casefold().split())
 
 
 def _acquisition(headers: Headers) -> str | None:
@@ -85,7 +95,7 @@ def _age(headers: Headers) -> str | None:
 
 
 EXAM_RULES: tuple[Rule[Headers], ...] = (
-    Rule("patient-mismatch", "PatientID is present; PatientID, its issuer and PatientBirthDate are the same", _patient),
+    Rule("patient-mismatch", "PatientID is present; it, its issuer, PatientBirthDate and PatientName agree", _patient),
     Rule("different-acquisition", "study date, acquisition date and device are the same", _acquisition),
     Rule("views-missing", "an eligible image of each of RCC, LCC, RMLO and LMLO", _views_missing),
     Rule("views-extra", "no image beyond those four views; repeats of a standard view are welcome", _views_extra),

@@ -21,6 +21,7 @@ from pydicom.uid import UID
 from triage.core.reasons import reason
 from triage.core.study import InstanceHeader
 from triage.receive.contexts import IGNORED_SOP_CLASSES
+from triage.receive.salvage import salvaged_study_uid
 from triage.store.blobs import Blobs
 from triage.store.ledger import DueAt, Ledger
 
@@ -93,7 +94,8 @@ class StoreHandler:
     def _header(self, received: Received) -> InstanceHeader | None:
         """What the data set says of itself; None if it contradicts the command.
 
-        A data set that cannot be read, or does not name its study, is kept all the same and shown as `undecodable`.
+        A data set that cannot be read, or does not name its study, is kept all the same and shown as `undecodable`: in
+        its own study if the file tells that anywhere, so that the exam is not judged without this image.
         """
         try:
             ds = dcmread(received.path, stop_before_pixels=True)
@@ -102,22 +104,22 @@ class StoreHandler:
             raise
         except Exception as error:
             log.warning("cannot read %s: %s", received.sop_instance_uid, type(error).__name__)
-            return _unreadable(received)
+            return _unreadable(received, salvaged_study_uid(received.path))
         commanded = {"", received.sop_instance_uid, received.sop_class_uid}
         named = {header.sop_instance_uid, header.sop_class_uid} - commanded
         if not all(UID(uid, pydicom.config.IGNORE).is_valid for uid in named):
-            return _unreadable(received)  # damaged rather than another's
+            return _unreadable(received, header.study_instance_uid or salvaged_study_uid(received.path))  # damaged rather than another's
         if named:
             log.error("refused %s: the data set names another SOP instance or class", received.sop_instance_uid)
             return None
         return _completed(header, received)
 
 
-def _unreadable(received: Received) -> InstanceHeader:
+def _unreadable(received: Received, study_instance_uid: str) -> InstanceHeader:
     return InstanceHeader(
         sop_instance_uid=received.sop_instance_uid,
         sop_class_uid=received.sop_class_uid,
-        study_instance_uid=_derived_uid("study", received.sop_instance_uid),
+        study_instance_uid=study_instance_uid or _derived_uid("study", received.sop_instance_uid),
         series_instance_uid=_derived_uid("series", received.sop_instance_uid),
         transfer_syntax_uid=received.transfer_syntax_uid,
         laterality=None,
@@ -128,12 +130,13 @@ def _unreadable(received: Received) -> InstanceHeader:
 
 
 def _completed(header: InstanceHeader, received: Received) -> InstanceHeader:
-    """The header with what the command says, and with UIDs made up for those that it lacks, said in a reason."""
+    """The header with what the command says, and with UIDs salvaged or made up for those it lacks, said in a reason."""
     header = replace(header, sop_instance_uid=received.sop_instance_uid, sop_class_uid=received.sop_class_uid)
     missing = []
     if not header.study_instance_uid:
         missing.append("StudyInstanceUID")
-        header = replace(header, study_instance_uid=_derived_uid("study", received.sop_instance_uid))
+        study = salvaged_study_uid(received.path) or _derived_uid("study", received.sop_instance_uid)
+        header = replace(header, study_instance_uid=study)
     if not header.series_instance_uid:
         missing.append("SeriesInstanceUID")
         header = replace(header, series_instance_uid=_derived_uid("series", received.sop_instance_uid))

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, select, update
 
 from triage.core.study import InstanceHeader
 from triage.store import tables as t
@@ -43,19 +43,20 @@ class Intake(Part):
     def record_instance(self, header: InstanceHeader, sha256: str, path: str, due_at: DueAt) -> bool:
         """Records one instance whose bytes are durable; its study gets a new revision and is open (a dead one too).
 
-        Returns True if the bytes are new, False if they were recorded before (then nothing changes). Other bytes under
-        a known SOP Instance UID are kept beside the old ones and become the current version. When it returns, the
-        commit is on the disk.
+        Returns False if these bytes are the current version of the instance already (then nothing changes), else True.
+        Other bytes under a known SOP Instance UID are kept beside the old ones and become the current version; so do
+        older bytes that are sent again, since the sender's last word counts. When it returns, the commit is on the
+        disk.
 
         Errors:
             sqlalchemy.exc.SQLAlchemyError: The ledger is locked, full or away; nothing was recorded.
         """
         now = self._now()
         with writing(self._engine) as connection:
-            if _known(connection, header.sop_instance_uid, sha256):
+            if _is_current(connection, header.sop_instance_uid, sha256):
                 return False
             study = _study_for_update(connection, header, now)
-            instance_id = insert_new(connection, t.instance, _instance_row(header, sha256, path, now), t.instance.c.id)
+            instance_id = _put_current(connection, _instance_row(header, sha256, path, now))
             if instance_id is None:
                 return False
             replaced = _supersede(connection, header, instance_id)
@@ -121,11 +122,22 @@ class Ledger(Intake, Studies, Results, Outbox, Worklist, Audit):
     """
 
 
-def _known(connection: Connection, sop_instance_uid: str, sha256: str) -> bool:
-    statement = select(t.instance.c.id).where(
-        t.instance.c.sop_instance_uid == sop_instance_uid, t.instance.c.sha256 == sha256
-    )
+def _is_current(connection: Connection, sop_instance_uid: str, sha256: str) -> bool:
+    statement = select(t.instance.c.id).where(_version(sop_instance_uid, sha256), ~t.instance.c.superseded)
     return connection.execute(statement).first() is not None
+
+
+def _version(sop_instance_uid: str, sha256: str) -> ColumnElement[bool]:
+    return and_(t.instance.c.sop_instance_uid == sop_instance_uid, t.instance.c.sha256 == sha256)
+
+
+def _put_current(connection: Connection, row: dict[str, Any]) -> int | None:
+    """Inserts the version, or brings back a superseded one; its id, or None if another writer did so just now."""
+    inserted: int | None = insert_new(connection, t.instance, row, t.instance.c.id)
+    if inserted is not None:
+        return inserted
+    again = update(t.instance).where(_version(row["sop_instance_uid"], row["sha256"]), t.instance.c.superseded)
+    return connection.execute(again.values(row).returning(t.instance.c.id)).scalar_one_or_none()
 
 
 def _study_for_update(connection: Connection, header: InstanceHeader, now: datetime) -> RowMapping:
@@ -142,15 +154,15 @@ def _study_for_update(connection: Connection, header: InstanceHeader, now: datet
 def _instance_row(header: InstanceHeader, sha256: str, path: str, now: datetime) -> dict[str, Any]:
     row = asdict(header)
     row["reasons"] = list(row["reasons"])
-    return {**row, "sha256": sha256, "path": path, "received_at": now}
+    return {**row, "sha256": sha256, "path": path, "received_at": now, "superseded": False}
 
 
-def _supersede(connection: Connection, header: InstanceHeader, newest: int) -> bool:
-    """Older versions of the instance stay, but no longer count. True if there were any."""
+def _supersede(connection: Connection, header: InstanceHeader, current: int) -> bool:
+    """Other versions of the instance stay, but no longer count. True if there were any."""
     statement = (
         update(t.instance)
         .where(t.instance.c.study_instance_uid == header.study_instance_uid)
-        .where(t.instance.c.sop_instance_uid == header.sop_instance_uid, t.instance.c.id != newest)
+        .where(t.instance.c.sop_instance_uid == header.sop_instance_uid, t.instance.c.id != current)
         .values(superseded=True)
         .returning(t.instance.c.id)
     )
