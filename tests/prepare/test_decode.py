@@ -252,7 +252,8 @@ def test_files_that_are_not_dicom_or_are_cut(tmp_path: Path) -> None:
     text = tmp_path / "letter.dcm"
     text.write_text("Dear Sir or Madam")
     assert code_of(lambda: read(text))[0] == "undecodable"
-    assert code_of(lambda: read(tmp_path / "absent.dcm"))[0] == "undecodable"
+    with pytest.raises(FileNotFoundError):  # the disk's fault: the study is tried again
+        read(tmp_path / "absent.dcm")
     whole = tmp_path / "whole.dcm"
     dataset(drawn_breast(500, 420)).save_as(whole, enforce_file_format=True)
     cut = tmp_path / "cut.dcm"

@@ -18,7 +18,11 @@ from triage.receive.spool import SpoolFile
 from triage.store.blobs import Blobs
 from triage.store.ledger import Ledger
 
-pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR UI")  # the damaged headers have some
+pytestmark = [  # the damaged headers have some
+    pytest.mark.filterwarnings("ignore:Invalid value for VR UI"),
+    pytest.mark.filterwarnings("ignore:The PN component length"),
+    pytest.mark.filterwarnings("ignore:F(ailed to decode|ound unknown escape):UserWarning:pydicom"),
+]
 EXPLICIT = "1.2.840.10008.1.2.1"
 
 

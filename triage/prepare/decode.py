@@ -33,6 +33,7 @@ def read(path: Path) -> Dataset:
 
     Raises:
         Rejected: `undecodable` if it is not a readable DICOM file, `truncated` if it ends within an element.
+        OSError: the disk does not give the file, which says nothing of the image.
     """
     try:
         dataset = dcmread(path)

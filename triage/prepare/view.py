@@ -18,6 +18,7 @@ from triage.prepare.breast import Breast, check_clipping, find_breast
 from triage.prepare.codecs import StoredImage
 from triage.prepare.decode import check_size, stored_pixels
 from triage.prepare.grayscale import Grayscale, header_grayscale, levels, plain
+from triage.prepare.implant import check_implant
 from triage.prepare.orientation import Side, chest_wall_side, header_side
 from triage.prepare.resample import block_mean, fit, fit_mask, on_canvas, placement
 
@@ -37,7 +38,10 @@ def prepare(ds: Dataset, stored: StoredImage | None = None) -> PreparedView:
     """
     pixels = stored_pixels(ds) if stored is None else stored
     side = header_side(ds)
-    return _canonical(pixels, header_grayscale(ds), side)
+    view = _canonical(pixels, header_grayscale(ds), side)
+    if not ds.get("BreastImplantPresent"):  # NO is believed, and a YES has been refused by the header rules
+        check_implant(view.dual_view, view.breast_mask)
+    return view
 
 
 def prepare_pixels(pixels: npt.NDArray[np.uint8] | UInt16Image, chest_wall: Side | None, bits: int) -> PreparedView:

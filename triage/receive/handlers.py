@@ -100,15 +100,16 @@ class StoreHandler:
         try:
             ds = dcmread(received.path, stop_before_pixels=True)
             header = self.describe(ds, received.transfer_syntax_uid)
-        except OSError:
-            raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno:  # the disk's; for damage pydicom raises one without a number
+                raise
             log.warning("cannot read %s: %s", received.sop_instance_uid, type(error).__name__)
             return _unreadable(received, salvaged_study_uid(received.path))
         commanded = {"", received.sop_instance_uid, received.sop_class_uid}
         named = {header.sop_instance_uid, header.sop_class_uid} - commanded
         if not all(UID(uid, pydicom.config.IGNORE).is_valid for uid in named):
-            return _unreadable(received, header.study_instance_uid or salvaged_study_uid(received.path))  # damaged rather than another's
+            # damaged rather than another's
+            return _unreadable(received, header.study_instance_uid or salvaged_study_uid(received.path))
         if named:
             log.error("refused %s: the data set names another SOP instance or class", received.sop_instance_uid)
             return None

@@ -25,9 +25,7 @@ def salvaged_study_uid(path: Path) -> str:
     try:
         ds = dcmread(path, stop_before_pixels=True, force=True, specific_tags=["StudyInstanceUID"])
         stated = str(ds.get("StudyInstanceUID", ""))
-    except OSError:
-        raise
-    except Exception:  # pydicom raises whatever the damage made it meet
+    except Exception:  # pydicom raises whatever the damage made it meet; a broken disk is met again by the search
         stated = ""
     return stated if _UID.fullmatch(stated) else _searched(path)
 

@@ -52,7 +52,7 @@ def offset(text: str) -> timedelta | None:
 
 def _shortened(found: str, keyword: str, vr: str) -> str:
     """The first value without control characters, cut to its length; a person's name in each component group."""
-    value = _CONTROL.sub("", found.split("\\")[0])
+    value = _CONTROL.sub("", found.split("\\", maxsplit=1)[0])
     length = _LENGTHS[vr]
     if vr == "PN":
         groups = ["^".join(group.split("^")[:5])[:length].strip() for group in value.split("=")[:3]]
