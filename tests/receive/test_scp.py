@@ -26,6 +26,7 @@ from pydicom.uid import (
 from pynetdicom import AE
 from receive_parts import SUCCESS, Service, is_intact
 
+from triage.core.errors import ConfigurationError
 from triage.core.finding import State
 
 
@@ -154,5 +155,5 @@ def test_logs_name_no_patient(service: Service, tmp_path: Path, caplog: pytest.L
 def test_a_listener_that_cannot_have_its_port_says_so(service: Service, listen: Callable[..., Service]) -> None:
     from receive_parts import start
 
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(ConfigurationError, match="in use"):
         start(service.blobs, service.ledger, lambda *_: None, service.port)  # type: ignore[arg-type, return-value]
