@@ -54,7 +54,7 @@ def test_packaged_recipes_are_valid_and_ship_a_dual_view_system(name: str) -> No
 def test_a_recipe_names_its_mistakes(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "training" / "recipes" / "cpu.toml").read_text(encoding="utf-8")
     (tmp_path / "r.toml").write_text(text.replace('start = "byol"', 'start = "bio"'), encoding="utf-8")
-    with pytest.raises(ConfigurationError, match="mip_linear starts from 'bio'"):
+    with pytest.raises(ConfigurationError, match="byol_patches starts from 'bio'"):
         read_recipe(str(tmp_path / "r.toml"))
 
 
