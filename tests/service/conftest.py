@@ -20,6 +20,17 @@ def exams(tmp_path_factory: pytest.TempPathFactory) -> list[list[Path]]:
 
 
 @pytest.fixture(scope="session")
+def flagged_exam(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The demo's exam that the shipped bundle flags."""
+    from triage.cli.demo import FLAGGED_EXAM
+
+    _, seed, _, first = FLAGGED_EXAM
+    out = tmp_path_factory.mktemp("flagged")
+    write_exams(out, 1, int(seed), choices=Choices(first=int(first)))
+    return sorted(out.rglob("*.dcm"))
+
+
+@pytest.fixture(scope="session")
 def spot_exam(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A phantom exam with an extra diagnostic view."""
     out = tmp_path_factory.mktemp("spot")

@@ -43,6 +43,18 @@ def test_four_views_come_back_as_one_report(service: Service, exams: list[list[P
     assert [one["state"] for one in study["deliveries"]] in (["sent"], ["pending"])
 
 
+def test_a_confidently_normal_exam_says_so_in_worklist_and_pacs(service: Service, flagged_exam: list[Path]) -> None:
+    uid = study_of(flagged_exam)
+    service.send(flagged_exam)
+    study = service.finished(uid, revision=4)
+    assert study["outcome"] == "confidently_normal"
+    assert all(image["flagged"] for image in study["images"])
+    [report] = service.delivered(uid)
+    assert "TRI-100" in text_of(report)
+    listed = [row for row in service.get("worklist?outcome=confidently_normal")["studies"]]
+    assert uid in {row["study_instance_uid"] for row in listed}
+
+
 def test_pictures_are_served(service: Service, exams: list[list[Path]]) -> None:
     service.send(exams[0])
     study = service.finished(study_of(exams[0]))

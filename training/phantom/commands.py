@@ -33,12 +33,13 @@ def phantom(  # noqa: PLR0913, PLR0917 - one argument an option
     size: Annotated[Size, typer.Option(help="small: pixels of about 0.17 mm; full: detector size.")] = Size.SMALL,
     workers: Annotated[int, typer.Option(min=1, help="Processes, one thread each.")] = 1,
     conspicuity: Annotated[float, typer.Option(min=0.0, help="Contrast of the findings; 1 = default.")] = 1.0,
+    first: Annotated[int, typer.Option(min=0, help="Number of the first exam: the others are left out.")] = 0,
     variant: Annotated[Variant | None, typer.Option(help="Write exams that must be refused.")] = None,
 ) -> None:
     """Write phantom exams as DICOM, with BI-RADS labels and lesion boxes."""
     from training.phantom.study import Choices, write_exams
 
-    choices = Choices(size.value, conspicuity, variant.value if variant else None)
+    choices = Choices(size.value, conspicuity, variant.value if variant else None, first=first)
     typer.echo(write_exams(out, exams, seed, workers, choices))
 
 

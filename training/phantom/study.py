@@ -39,6 +39,8 @@ class Choices:
     variant: str | None = None
     vendor: str | None = None
     birads: int | None = None
+    first: int = 0
+    """Number of the first exam: one exam of a data set can be written alone."""
 
 
 Job = tuple[Path, Choices, int, int]
@@ -53,7 +55,7 @@ def write_exams(out: Path, n: int, seed: int, workers: int = 1, choices: Choices
         n: how many exams; exam i has the seed `seed * 1_000_000 + i`.
         seed: of the data set.
         workers: processes, each with one thread.
-        choices: size, conspicuity, variant, vendor, BI-RADS.
+        choices: size, conspicuity, variant, vendor, BI-RADS, number of the first exam.
 
     Returns:
         The path of manifest.csv.
@@ -66,7 +68,7 @@ def write_exams(out: Path, n: int, seed: int, workers: int = 1, choices: Choices
     if choices.size not in ("small", "full"):
         raise ValueError(f"unknown size {choices.size!r}: choose small or full")
     out.mkdir(parents=True, exist_ok=True)
-    jobs = [(out, choices, seed * 1_000_000 + i, i) for i in range(n)]
+    jobs = [(out, choices, seed * 1_000_000 + i, i) for i in range(choices.first, choices.first + n)]
     images: list[Row] = []
     lesions: list[Row] = []
     for exam_images, exam_lesions in track(_run(jobs, workers), "Phantom exams", n, console=Console(stderr=True)):

@@ -27,6 +27,9 @@ from triage.core.errors import TriageError
 
 START_SECONDS = 60
 RESULT_SECONDS = 180
+FLAGGED_EXAM = ("--seed", "77", "--first", "116")
+"""A normal phantom exam that the demonstration bundle flags. Chosen: with the image-level threshold all four views must
+reach what one normal image in five reaches, and 1 of 383 normal phantom exams did."""
 CONFIGURATION = """# The demo's configuration: a complete triage.toml for one machine and one PACS.
 home = "{home}"
 
@@ -67,7 +70,7 @@ def demo(
     ports = Ports.free()
     studies = _studies(folder, exams)
     site = _start(folder, ports)
-    sent = [(_send(study, ports), study.name) for study in studies]
+    sent = [(_send(study, ports), f"{study.parent.name}/{study.name}".removeprefix("studies/")) for study in studies]
     rows = [_row(_result(ports, uid), name) for uid, name in sent]
     _print(rows)
     received = len(list((folder / "pacs").glob("SR*")))
@@ -110,11 +113,12 @@ def _require(*programs: str) -> None:
 
 def _studies(folder: Path, exams: int) -> list[Path]:
     """Folders of one study each: phantoms, two that must be refused, and the real exam if there is one."""
-    typer.echo(f"making {exams + 2} phantom exams ...")
+    typer.echo(f"making {exams + 3} phantom exams ...")
     out = folder / "studies"
     _train("phantom", "--exams", str(exams), "--seed", "2026", "--out", str(out / "phantom"))
-    for variant in ("implant", "missing-view"):
-        _train("phantom", "--exams", "1", "--seed", "7", "--variant", variant, "--out", str(out / variant))
+    _train("phantom", "--exams", "1", *FLAGGED_EXAM, "--out", str(out / "chosen"))
+    for seed, variant in enumerate(("implant", "missing-view"), 7):
+        _train("phantom", "--exams", "1", "--seed", str(seed), "--variant", variant, "--out", str(out / variant))
     real = Path(os.environ.get("TRIAGE_DATA_DIR", "../shared/data")) / "exam-4view-8bit"
     if real.is_dir():
         typer.echo(f"wrapping the real exam in {real} as DICOM ...")
