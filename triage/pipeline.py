@@ -8,6 +8,7 @@ and then the claim is tried again.
 import hashlib
 import json
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,10 +17,10 @@ from datetime import UTC, datetime
 
 from triage import __version__
 from triage.accept.exam_rules import exam_reasons
-from triage.core.errors import Rejected, TriageError
+from triage.core.errors import Rejected
 from triage.core.finding import ImageFinding, Logits, Outcome, Registration, StudyFinding
 from triage.core.reasons import Reason, reason
-from triage.core.study import PreparedView, RegisteredPair
+from triage.core.study import Float32Image, PreparedView, RegisteredPair
 from triage.core.views import View
 from triage.decide.operating_point import CalibrationRecord
 from triage.decide.rule import judge_exam
@@ -30,7 +31,7 @@ from triage.register.pairs import contralateral
 from triage.report.outputs import Outputs
 from triage.store.ledger import Ledger
 from triage.store.pictures import attention_name
-from triage.store.records import Claim, PlannedDelivery, StoredInstance, StudyRecord
+from triage.store.records import Claim, PlannedDelivery, StoredInstance
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +50,9 @@ class Pipeline:
     def analyse(self, claim: Claim) -> None:
         """Brings one claimed revision to a result. Whatever is raised leaves the claim to be tried again."""
         started = time.monotonic()
-        record = self.ledger.study(claim.study_instance_uid)
-        if record is None:
-            raise TriageError(f"study {claim.study_instance_uid} was claimed but is not in the ledger")
-        instances = record.instances
+        instances = self.ledger.instances(claim.study_instance_uid)
         finding = self._give_up(claim, instances) if claim.exhausted else self._evaluate(claim, instances)
-        deliveries = self._plan(claim, finding, record)
+        deliveries = self._plan(claim, finding, instances)
         held = self.ledger.finish(claim, finding, deliveries, dead=claim.exhausted)
         log.info(
             "study %s revision %d: %s %s in %.2f s%s",
@@ -66,9 +64,11 @@ class Pipeline:
             "" if held else " (claim lost: nothing written)",
         )
 
-    def _plan(self, claim: Claim, finding: StudyFinding, record: StudyRecord) -> list[PlannedDelivery]:
+    def _plan(self, claim: Claim, finding: StudyFinding, instances: Sequence[StoredInstance]) -> list[PlannedDelivery]:
+        # Read now and not before the analysis: the earlier report may have gone out meanwhile.
+        record = self.ledger.study(claim.study_instance_uid)
         try:
-            return self.outputs.plan(finding, record.instances, record.deliveries)
+            return self.outputs.plan(finding, instances, record.deliveries if record else ())
         except Exception:
             if not claim.exhausted:
                 raise
@@ -116,8 +116,17 @@ class Pipeline:
                 else:
                     prepared[uid] = result
             pairs = self._register(pool, {uid: view for uid in prepared if (view := findings[uid].view)}, prepared)
-        for uid, one in prepared.items():
-            findings[uid] = self._score_image(findings[uid], one, pairs.get(uid, ()), instances[uid])
+        try:
+            scores = self._run_models(prepared, pairs)
+        except (OSError, MemoryError):
+            raise  # the machine's fault, not the images': the study is tried again
+        except Exception:
+            log.exception("the models failed")
+            return findings | {uid: _refused(findings[uid], reason("model-failed")) for uid in prepared}
+        for uid, (logits, attention) in scores.items():
+            name = attention_name(self.engine.bundle.sha256)
+            self.views.write_attention(instances[uid], attention, prepared[uid], name)
+            findings[uid] = _with_scores(findings[uid], logits, pairs.get(uid, ()))
         return findings
 
     def _prepared(self, instance: StoredInstance) -> PreparedView | Reason:
@@ -138,31 +147,25 @@ class Pipeline:
             pairs[uid] = (*pairs.get(uid, ()), result)
         return pairs
 
-    def _score_image(
-        self,
-        finding: ImageFinding,
-        view: PreparedView,
-        pairs: tuple[RegisteredPair | Reason, ...],
-        instance: StoredInstance,
-    ) -> ImageFinding:
-        try:
-            [(whole_image, attention)] = self.engine.whole_image([view.whole_image])
-            self.views.write_attention(instance, attention, view, attention_name(self.engine.bundle.sha256))
-            failed = [pair for pair in pairs if isinstance(pair, Reason)]
-            aligned = [pair for pair in pairs if isinstance(pair, RegisteredPair)]
-            if failed or not aligned or not all(pair.accepted for pair in aligned):
-                scored = replace(finding, logits=Logits(None, whole_image, None), registration=_registration(aligned))
-                found = failed[0] if failed else reason("registration-failed")
-                return _refused(scored, found) if pairs else scored
-            # With several images of one view the most suspicious partner counts.
-            dual_view = min(self.engine.dual_view([view.dual_view] * len(aligned), [pair.moving for pair in aligned]))
-        except (OSError, MemoryError):
-            raise  # the machine's fault, not the image's: the study is tried again
-        except Exception:
-            log.exception("the models failed on image %s", finding.sop_instance_uid)
-            return _refused(finding, reason("model-failed"))
-        logits = Logits(dual_view, whole_image, self.engine.fuse(dual_view, whole_image))
-        return replace(finding, logits=logits, registration=_registration(aligned))
+    def _run_models(
+        self, prepared: Mapping[str, PreparedView], pairs: Mapping[str, tuple[RegisteredPair | Reason, ...]]
+    ) -> dict[str, tuple[Logits, Float32Image]]:
+        """Logits and attention map of each image, the whole study in one batch."""
+        whole_image = self.engine.whole_image([view.whole_image for view in prepared.values()])
+        jobs = [(uid, pair.moving) for uid, found in pairs.items() for pair in _aligned_pairs(found)]
+        logits = self.engine.dual_view([prepared[uid].dual_view for uid, _ in jobs], [moving for _, moving in jobs])
+        dual_view: dict[str, float] = {}
+        for (uid, _), logit in zip(jobs, logits, strict=True):
+            # With several images of one view the most suspicious partner counts; NaN must not get lost in a minimum.
+            dual_view[uid] = min(dual_view.get(uid, logit), logit) if math.isfinite(logit) else logit
+        return {
+            uid: (self._logits(dual_view.get(uid), whole), attention)
+            for uid, (whole, attention) in zip(prepared, whole_image, strict=True)
+        }
+
+    def _logits(self, dual_view: float | None, whole_image: float) -> Logits:
+        fused = None if dual_view is None else self.engine.fuse(dual_view, whole_image)
+        return Logits(dual_view, whole_image, fused)
 
     def _finding(
         self,
@@ -205,6 +208,21 @@ def _image(instance: StoredInstance) -> ImageFinding:
 
 def _refused(finding: ImageFinding, found: Reason) -> ImageFinding:
     return replace(finding, eligible=False, reasons=(*finding.reasons, found.on(finding.sop_instance_uid)))
+
+
+def _aligned_pairs(found: Sequence[RegisteredPair | Reason]) -> list[RegisteredPair]:
+    """The pairs to score: all of them, or none if one did not hold."""
+    aligned = [pair for pair in found if isinstance(pair, RegisteredPair) and pair.accepted]
+    return aligned if len(aligned) == len(found) else []
+
+
+def _with_scores(finding: ImageFinding, logits: Logits, found: Sequence[RegisteredPair | Reason]) -> ImageFinding:
+    registration = _registration([pair for pair in found if isinstance(pair, RegisteredPair)])
+    scored = replace(finding, logits=logits, registration=registration)
+    if not found or _aligned_pairs(found):
+        return scored
+    failed = [pair for pair in found if isinstance(pair, Reason)]
+    return _refused(scored, failed[0] if failed else reason("registration-failed"))
 
 
 def _aligned(fixed: PreparedView, moving: PreparedView) -> RegisteredPair | Reason:

@@ -3,7 +3,7 @@
 Each image is encoded once; the dual-view head then combines the features of an image and of its registered counterpart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -40,29 +40,28 @@ class Engine:
 
     def dual_view(self, main: Sequence[UInt16Image], contralateral: Sequence[UInt16Image]) -> list[float]:
         """Logit of each main image beside its registered contralateral view; all images on DUAL_VIEW_SHAPE."""
+        if not main:
+            return []
         features = self._encode([*main, *contralateral])
         half = len(main)
-        return [
-            float(
-                self._dual_head(main=features[i : i + 1], contralateral=features[half + i : half + i + 1])["logit"][0]
-            )
-            for i in range(half)
-        ]
+        logits = self._dual_head(main=features[:half], contralateral=features[half:])["logit"]
+        return [float(logit) for logit in logits]
 
     def _encode(self, images: Sequence[UInt16Image]) -> FloatArray:
-        batches = [images[start : start + self._batch] for start in range(0, len(images), self._batch)]
-        encoded = [
-            self._encoder(image=np.concatenate([model_input(image) for image in batch]))["features"]
-            for batch in batches
-        ]
-        return np.concatenate(encoded)
+        return np.concatenate([self._encoder(image=batch)["features"] for batch in self._batches(images)])
+
+    def _batches(self, images: Sequence[UInt16Image]) -> Iterator[FloatArray]:
+        for start in range(0, len(images), self._batch):
+            yield np.concatenate([model_input(image) for image in images[start : start + self._batch]])
 
     def whole_image(self, images: Sequence[UInt16Image]) -> list[tuple[float, Float32Image]]:
         """Logit and attention map (cells over WHOLE_IMAGE_SHAPE, summing to 1) of each image."""
-        results = []
-        for image in images:
-            output = self._whole_image(image=model_input(image))
-            results.append((float(output["logit"][0]), output["attention"][0]))
+        results: list[tuple[float, Float32Image]] = []
+        for batch in self._batches(images):
+            output = self._whole_image(image=batch)
+            results += [
+                (float(logit), attention) for logit, attention in zip(output["logit"], output["attention"], strict=True)
+            ]
         return results
 
     def fuse(self, dual_view: float, whole_image: float) -> float:
