@@ -10,11 +10,11 @@ TORCH  = $$($(PYTHON) -m pip config list | grep -E 'index-url|find-links' >/dev/
 .PHONY: demo test lint bench clean
 
 demo: $(VENV)/.demo
-	@echo "== demo: starts the service, sends studies to its C-STORE port, prints the results (about 3 minutes) =="
+	@echo "== demo: starts the service, sends studies to its C-STORE port, prints the results (about 20 seconds) =="
 	$(VENV)/bin/triage demo
 
 test: $(VENV)/.test
-	@echo "== test: ruff, mypy and the tests with DCMTK, dciodvfy and Chromium (about 10 minutes on two cores) =="
+	@echo "== test: ruff, mypy and the tests with DCMTK, dciodvfy and Chromium (about 4 minutes on two cores) =="
 	$(MAKE) --no-print-directory lint
 	$(PYTHON) -m pytest -q
 
@@ -24,7 +24,7 @@ lint: $(VENV)/.test
 	$(VENV)/bin/mypy
 
 bench: $(VENV)/.test
-	@echo "== bench: ratios to named peers in the same run (about 5 minutes) =="
+	@echo "== bench: ratios to named peers in the same run (about 2 minutes) =="
 	for file in benchmarks/[a-z]*.py; do $(PYTHON) $$file || exit 1; done
 
 $(VENV)/bin/python:
