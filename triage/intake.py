@@ -8,6 +8,7 @@ import logging
 import threading
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -58,10 +59,9 @@ class ViewsAtHand:
             ds = decode.read(Path(instance.path))
             stored = decode.stored_pixels(ds)
             preview = view.preview(ds, PREVIEW_ROWS, stored)
-            self._pictures.write(instance.sha256, PREVIEW, _png(preview))
-            made = view.prepare(ds, stored)
-            if _hung(preview, instance, made) is not preview:
-                self._pictures.write(instance.sha256, PREVIEW, _png(_hung(preview, instance, made)))
+            made = _prepared(ds, stored)
+            hung = _hung(preview, instance, made) if isinstance(made, PreparedView) else preview
+            self._pictures.write(instance.sha256, PREVIEW, _png(hung))
             return made
         except Rejected as rejected:
             return rejected
@@ -79,6 +79,13 @@ class ViewsAtHand:
         top = float(drawn.max())
         grey = np.zeros(drawn.shape, np.uint8) if top <= 0 else np.round(drawn / top * 255).astype(np.uint8)
         self._pictures.write(instance.sha256, name, _png(_hung(grey, instance, made)))
+
+
+def _prepared(ds: Any, stored: npt.NDArray[Any]) -> PreparedView | Rejected:
+    try:
+        return view.prepare(ds, stored)
+    except Rejected as rejected:
+        return rejected
 
 
 def _hung(image: npt.NDArray[np.uint8], instance: StoredInstance, made: PreparedView) -> npt.NDArray[np.uint8]:

@@ -150,8 +150,10 @@ def test_dispatch_adds_little_and_idling_costs_little(ledger: Ledger) -> None:
             recorded = time.monotonic()
             until(lambda study=study: study in taken)  # type: ignore[misc]
             waits.append(taken[study] - recorded)
-        cpu = time.process_time()
-        time.sleep(2)
-        cpu = time.process_time() - cpu
+        shares = []
+        for _ in range(4):
+            cpu = time.process_time()
+            time.sleep(1)
+            shares.append(time.process_time() - cpu)
     assert sorted(waits)[5] < 0.1
-    assert cpu / 2 < 0.15  # 0.03 on an idle machine; a loop that does not wait would take all of a core
+    assert min(shares) < 0.06  # the best of four seconds: other work on the machine slows every one that it meets
