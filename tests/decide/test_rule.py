@@ -91,3 +91,25 @@ def test_without_a_threshold_nothing_is_flagged() -> None:
 def test_the_decision_is_taken_on_the_rounded_number() -> None:
     point = replace(POINT, threshold=1.5)
     assert judge_exam(exam(RCC=image(View.RCC, 1.5019999)), (), point)[1][0].logits.fused == 1.502  # type: ignore[union-attr]
+
+
+def test_the_kind_says_how_the_threshold_was_found_not_how_it_is_used() -> None:
+    point = OperatingPoint("id", "exam_min", 0.5, image_threshold=1.0)
+    outcome, images, _ = judge_exam(exam(LMLO=image(View.LMLO, 0.9)), (), point)
+    assert outcome is Outcome.CONFIDENTLY_NORMAL
+    assert all(view.flagged for view in images)
+    outcome, images, _ = judge_exam(exam(LMLO=image(View.LMLO, 0.49)), (), point)
+    assert outcome is Outcome.NOT_FLAGGED
+    assert [view.flagged for view in images] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(("score", "outcome"), [(1.001, Outcome.NOT_FLAGGED), (1.0011, Outcome.CONFIDENTLY_NORMAL)])
+def test_the_tolerance_is_taken_on_six_decimals(score: float, outcome: Outcome) -> None:
+    assert judge_exam(exam(RCC=image(View.RCC, score)), (), POINT)[0] is outcome
+
+
+def test_without_an_operating_point_nothing_is_evaluated() -> None:
+    outcome, images, reasons = judge_exam(exam(), (), None)
+    assert outcome is Outcome.NOT_EVALUATED
+    assert [found.code for found in reasons] == ["uncalibrated-device"]
+    assert not any(view.flagged for view in images)

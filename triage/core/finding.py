@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from triage.core.reasons import Reason
-from triage.core.views import View, standard_view
+from triage.core.strata import Stratum
+from triage.core.views import STANDARD_VIEWS, View, standard_view
 
 
 class Outcome(StrEnum):
@@ -45,7 +46,11 @@ class Registration:
 
 @dataclass(frozen=True)
 class ImageFinding:
-    """One image of the study. `flagged` is the papers' image-level flag: fused logit >= threshold."""
+    """One image of the study. `flagged`: the fused logit reaches the operating point's threshold.
+
+    For kind `image` this is the papers' flag. For `exam_min` the threshold is the exam's, so that here too an exam is
+    confidently normal only if all of its images are flagged.
+    """
 
     sop_instance_uid: str
     sop_class_uid: str
@@ -57,6 +62,8 @@ class ImageFinding:
     logits: Logits | None = None
     flagged: bool = False
     registration: Registration | None = None
+    ood: float | None = None
+    """How unlike the calibration's images this one is; above 1 is refused. None if it was not measured."""
 
     @property
     def view(self) -> View | None:
@@ -75,6 +82,8 @@ class OperatingPoint:
     """None: nothing is flagged."""
     limited_by_safety: bool = False
     demonstration: bool = True
+    image_threshold: float | None = None
+    """The papers' image-level threshold, for comparison where `kind` is `exam_min`."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,17 @@ class StudyFinding:
     images: tuple[ImageFinding, ...]
     operating_point: OperatingPoint | None
     bundle: BundleIdentity | None
+    stratum: Stratum | None
+    """For what the operating point was looked up; None if the images do not agree on one."""
     result_id: str
     """Deterministic: the same images, bundle and threshold give the same id, and so the same SOP Instance UIDs."""
     decided_at: str
     """UTC, ISO 8601."""
+
+    @property
+    def exam_score(self) -> float | None:
+        """The least fused logit of the exam, which kind `exam_min` is found on; None unless all four views have one."""
+        fused = {image: image.logits.fused for image in self.images if image.view and image.logits}
+        scores = [score for score in fused.values() if score is not None]
+        complete = len(scores) == len(fused) and {image.view for image in fused} == set(STANDARD_VIEWS)
+        return min(scores) if complete else None

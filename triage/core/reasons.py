@@ -51,6 +51,10 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "views-extra": ("TRI-225", "The exam holds views beyond the four standard ones."),
     "different-acquisition": ("TRI-226", "The images come from different days or devices."),
     "uncalibrated-device": ("TRI-227", "The operating point was not calibrated for this device."),
+    "not-screening": (
+        "TRI-228",
+        "Not a screening exam: the request tells of symptoms, findings or an earlier disease.",
+    ),
     # pixels
     "undecodable": ("TRI-301", "The file or its pixel data cannot be read."),
     "truncated": ("TRI-302", "The pixel data is shorter than the header says."),
@@ -62,6 +66,7 @@ _CATALOGUE: dict[str, tuple[str, str]] = {
     "implant-suspected": ("TRI-308", "The pixels look like an implant."),
     "registration-failed": ("TRI-309", "The two breasts could not be aligned."),
     "out-of-distribution": ("TRI-310", "The image is unlike those that the model was made with."),
+    "foreign-object-suspected": ("TRI-311", "The pixels show something like metal: a clip, wire, marker or pacemaker."),
     # run
     "non-finite-score": ("TRI-401", "The model returned no valid number."),
     "model-failed": ("TRI-402", "The model could not be run on this image."),

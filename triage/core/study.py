@@ -77,6 +77,8 @@ class PreparedView:
     stored_shape: tuple[int, int]
     """Rows, Columns of the stored image."""
     notes: tuple[str, ...] = ()
+    statistics: Float32Image | None = None
+    """How the image looks, in the numbers of `triage.prepare.statistics`."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """The rule: image logits and reasons in, exam outcome out.
 
 An image is flagged when its stored fused logit is at or above the threshold. An exam is confidently normal only if all
-four standard views are eligible and every image is flagged. Whatever is in doubt is `not evaluated`.
+four standard views are eligible and every image is flagged. The kinds of operating point differ in how the threshold
+was found, not in how it is used: `image` is the papers', for which one normal image in five is flagged; `exam_min` is
+found on the least score of whole exams, for which one normal exam in five is. Whatever is in doubt is `not evaluated`.
 """
 
 import math
@@ -32,17 +34,20 @@ def judge_image(image: ImageFinding, operating_point: OperatingPoint) -> ImageFi
 
 
 def judge_exam(
-    images: Sequence[ImageFinding], exam_reasons: Sequence[Reason], operating_point: OperatingPoint
+    images: Sequence[ImageFinding], exam_reasons: Sequence[Reason], operating_point: OperatingPoint | None
 ) -> tuple[Outcome, tuple[ImageFinding, ...], tuple[Reason, ...]]:
     """Outcome, judged images and all reasons of one exam.
 
     Args:
         images: every mammogram that counts, eligible or not.
         exam_reasons: what speaks against evaluating the exam as a whole.
-        operating_point: the threshold in force.
+        operating_point: the threshold in force; None if there is none, and then `exam_reasons` say why.
     """
-    judged = tuple(judge_image(image, operating_point) for image in images)
+    point = operating_point or OperatingPoint("", "exam_min", None)
+    judged = tuple(judge_image(image, point) for image in images)
     reasons = list(exam_reasons)
+    if operating_point is None and not reasons:
+        reasons.append(reason("uncalibrated-device"))
     reasons += [found for image in judged for found in image.reasons if found not in reasons]
     scored = {image.view for image in judged if image.logits is not None and image.logits.fused is not None}
     missing = [view for view in STANDARD_VIEWS if view not in scored]
@@ -55,7 +60,7 @@ def judge_exam(
         return Outcome.NOT_EVALUATED, tuple(replace(image, flagged=False) for image in judged), tuple(reasons)
     if not all(image.flagged for image in judged):
         return Outcome.NOT_FLAGGED, judged, ()
-    close = [image for image in judged if _too_close(image, operating_point)]
+    close = [image for image in judged if _too_close(image, point)]
     if close:
         found = tuple(
             reason("within-tolerance-of-threshold", sop_instance_uid=image.sop_instance_uid) for image in close
@@ -67,4 +72,4 @@ def judge_exam(
 def _too_close(image: ImageFinding, operating_point: OperatingPoint) -> bool:
     if image.logits is None or image.logits.fused is None or operating_point.threshold is None:
         return True
-    return abs(image.logits.fused - operating_point.threshold) <= TOLERANCE
+    return round_score(abs(image.logits.fused - operating_point.threshold)) <= TOLERANCE
