@@ -14,6 +14,7 @@ from triage.core.finding import (
     StudyFinding,
 )
 from triage.core.reasons import reason
+from triage.core.strata import Stratum
 from triage.core.study import InstanceHeader
 
 STUDY = "1.2.826.0.1.3680043.10.1338.1"
@@ -84,6 +85,7 @@ def finding(result_id: str = "result-1", revision: int = 1, study: str = STUDY, 
         images=(image, other),
         operating_point=OperatingPoint("op-1", "image", 1.5),
         bundle=BundleIdentity("tiny", "1", "ab" * 32, True),
+        stratum=Stratum("Site", "ACME", "Mammo 1", "1.0", "DIRECT", "ab" * 32, "1"),
         result_id=result_id,
         decided_at="2026-11-21T08:00:05+00:00",
     )

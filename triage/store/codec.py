@@ -13,6 +13,7 @@ from triage.core.finding import (
     StudyFinding,
 )
 from triage.core.reasons import Reason
+from triage.core.strata import Stratum
 
 
 def finding_to_json(finding: StudyFinding) -> dict[str, Any]:
@@ -22,7 +23,7 @@ def finding_to_json(finding: StudyFinding) -> dict[str, Any]:
 
 def finding_from_json(value: dict[str, Any]) -> StudyFinding:
     """The finding that `finding_to_json` wrote."""
-    point, bundle = value["operating_point"], value["bundle"]
+    point, bundle, stratum = value["operating_point"], value["bundle"], value.get("stratum")
     return StudyFinding(
         **{
             **value,
@@ -31,6 +32,7 @@ def finding_from_json(value: dict[str, Any]) -> StudyFinding:
             "images": tuple(_image(image) for image in value["images"]),
             "operating_point": OperatingPoint(**point) if point else None,
             "bundle": BundleIdentity(**bundle) if bundle else None,
+            "stratum": Stratum(**stratum) if stratum else None,
         }
     )
 

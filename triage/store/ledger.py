@@ -10,8 +10,14 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, select, upda
 from triage.core.study import InstanceHeader
 from triage.store import tables as t
 from triage.store.audit import Audit, append
+from triage.store.calibration_acts import CalibrationActs
+from triage.store.calibration_sets import CalibrationSets
+from triage.store.calibrations import Calibrations
+from triage.store.calibrations_in_force import CalibrationsInForce
 from triage.store.database import insert_new, reading, writing
+from triage.store.monitoring import Monitoring
 from triage.store.outbox import Outbox
+from triage.store.people import People
 from triage.store.records import StoredInstance
 from triage.store.results import Results
 from triage.store.rows import Part, current_instances, is_open, stored_instance
@@ -115,7 +121,20 @@ class Intake(Part):
             return set(connection.execute(statement).scalars())
 
 
-class Ledger(Intake, Studies, Results, Outbox, Worklist, Audit):
+class Ledger(
+    Intake,
+    Studies,
+    Results,
+    Outbox,
+    Worklist,
+    Audit,
+    CalibrationSets,
+    Calibrations,
+    CalibrationActs,
+    CalibrationsInForce,
+    Monitoring,
+    People,
+):
     """The only truth about what was received, found and sent. Several processes and threads may use one database.
 
     Args of the constructor: the engine of `triage.store.database.open_database`, and a clock for tests.

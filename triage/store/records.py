@@ -33,6 +33,8 @@ class Claim:
     fence: int
     attempts: int
     """Attempts at this revision, this one included."""
+    opened_at: datetime
+    """Since when images of this revision await analysis: the operating point of that time decides."""
     exhausted: bool
     """All attempts are used up: write the `attempts-exhausted` finding and `finish(..., dead=True)`; do not analyse."""
 

@@ -1,6 +1,7 @@
 """Stage: store. Putting a result in force and its deliveries into the outbox; reading the result before."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, and_, select, update
@@ -8,25 +9,44 @@ from sqlalchemy import Connection, and_, select, update
 from triage.core.errors import TriageError
 from triage.core.finding import StudyFinding
 from triage.store import tables as t
+from triage.store.assessments import check_missed_in
 from triage.store.audit import append
 from triage.store.codec import finding_to_json
 from triage.store.database import insert_new, writing
+from triage.store.findings import finding_digest
+from triage.store.monitoring_records import Observation
+from triage.store.observations import Step, observe_in
 from triage.store.records import Claim, PlannedDelivery
 from triage.store.rows import Part
 from triage.store.studies import change_held, held
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What a result adds to the control charts, and how a chart moves (`triage.decide.drift.step`)."""
+
+    observation: Observation
+    step: Step
 
 
 class Results(Part):
     """What becomes of a study once it is analysed."""
 
     def finish(
-        self, claim: Claim, finding: StudyFinding, deliveries: Sequence[PlannedDelivery], dead: bool = False
+        self,
+        claim: Claim,
+        finding: StudyFinding,
+        deliveries: Sequence[PlannedDelivery],
+        dead: bool = False,
+        watched: Watched | None = None,
     ) -> bool:
         """Puts a result in force and its deliveries into the outbox, in one transaction.
 
         The same result id is written once however often it is made. Deliveries of older results that were not sent yet
         are failed as superseded. `dead` gives the study up until a new image comes. If images came meanwhile, the study
-        stays open and will be claimed again. Returns False, and writes nothing, if the claim was lost.
+        stays open and will be claimed again. `watched` is counted on the charts of its calibration, and an exam that
+        was assessed as abnormal before is held against the new result. Returns False, and writes nothing, if the claim
+        was lost.
         """
         now = self._now()
         with writing(self._engine) as connection:
@@ -50,7 +70,12 @@ class Results(Part):
                 "outcome": finding.outcome.value,
                 "reasons": sorted({one.code for one in finding.reasons}),
                 "dead": dead,
+                "finding_sha256": finding_digest(finding_to_json(finding)),
             }
+            # The audit trail is locked last, by whatever adds to it: charts and calibrations come before.
+            if watched is not None:
+                observe_in(connection, now, watched.observation, watched.step)
+            check_missed_in(connection, now, claim.study_instance_uid)
             append(connection, now, "result", claim.study_instance_uid, detail)
         return changed
 

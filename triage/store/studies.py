@@ -49,10 +49,10 @@ class Studies(Part):
                     state="analysing",
                     lease_until=now + lease,
                 )
-                .returning(t.study.c.rev, t.study.c.fence, t.study.c.attempts)
+                .returning(t.study.c.rev, t.study.c.fence, t.study.c.attempts, t.study.c.opened_at)
             )
-            rev, fence, attempts = connection.execute(claimed).one()
-        return Claim(uid, rev, fence, attempts, exhausted=attempts > MAX_ATTEMPTS)
+            rev, fence, attempts, opened_at = connection.execute(claimed).one()
+        return Claim(uid, rev, fence, attempts, opened_at, exhausted=attempts > MAX_ATTEMPTS)
 
     def extend(self, claim: Claim, lease: timedelta) -> bool:
         """Renews the lease from now on; False if the claim was lost."""

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from triage.store.tables import metadata
+from triage.store.calibration_tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
