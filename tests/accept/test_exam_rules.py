@@ -96,6 +96,8 @@ def test_an_exam_of_raw_images_alone_says_so() -> None:
         ("different-acquisition", {"AcquisitionDate": "20240101"}, "20240101 and 20250314"),
         ("different-acquisition", {"ManufacturerModelName": "Model B"}, "Model A and Model B"),
         ("different-acquisition", {"DeviceSerialNumber": "SN2"}, "SN1 and SN2"),
+        ("different-acquisition", {"SoftwareVersions": "2.0"}, "1.0 and 2.0"),
+        ("different-acquisition", {"InstitutionName": "Elsewhere"}, "Elsewhere and Test hospital"),
         ("sex-not-female", {"PatientSex": "M"}, "PatientSex M"),
         ("sex-not-female", {"PatientSex": None}, "PatientSex absent"),
     ],
@@ -156,7 +158,7 @@ def test_age_limits(born: str, passes: bool) -> None:
 
 def test_rules_can_be_listed() -> None:
     assert {rule.code for rule in EXAM_RULES} <= set(CODE_VALUES)
-    assert all(rule.says for rule in EXAM_RULES)
+    assert all(rule.says and rule.absence for rule in EXAM_RULES)
 
 
 def test_the_genuine_ge_image_makes_an_incomplete_exam(data_dir: Path) -> None:

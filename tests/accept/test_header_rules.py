@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from triage.accept.header_rules import ELIGIBILITY, RULES, describe
+from triage.accept.rule import REFUSED
 from triage.accept.set_aside import SET_ASIDE
 from triage.core.reasons import CODE_VALUES
 
@@ -48,6 +49,7 @@ WRONG = [
     ("contrast-enhanced", {"ContrastBolusAgentSequence": [code("1", "SCT", "agent")]}),
     ("view-unknown", {"ViewCodeSequence": [code("1234", "SCT", "something")]}),
     ("view-unknown", {"ViewPosition": "MLO"}),
+    ("view-unknown", {"PatientOrientation": ["P", "FL"]}),
     ("view-not-standard", {"ViewCodeSequence": [code("399260004", "SCT", "medio-lateral")]}),
     ("view-modifier", {"ViewCodeSequence": modified("399055006")}),
     ("view-modifier", {"ViewCodeSequence": modified("R-102D5", "SRT")}),
@@ -57,6 +59,9 @@ WRONG = [
     ("laterality-unknown", {"ImageLaterality": ["R", "L"]}),
     ("laterality-unknown", {"ImageLaterality": None, "SeriesDescription": "RCC"}),
     ("laterality-conflict", {"Laterality": "L"}),
+    ("laterality-conflict", {"ImageLaterality": "L"}),
+    ("laterality-conflict", {"PatientOrientation": ["P", "R"]}),
+    ("laterality-conflict", {"PatientOrientation": ["A", "P"]}),
     ("partial-view", {"PartialView": "YES"}),
     ("partial-view", {"PartialViewCodeSequence": [code("1", "SCT", "x")]}),
     ("implant", {"BreastImplantPresent": "YES"}),
@@ -64,6 +69,9 @@ WRONG = [
     ("magnification", {"EstimatedRadiographicMagnificationFactor": "1.8"}),
     ("magnification", {"EstimatedRadiographicMagnificationFactor": "0"}),
     ("magnification", {"DistanceSourceToDetector": "660", "DistanceSourceToPatient": "360"}),
+    ("magnification", {"FocalSpots": "0.1"}),
+    ("magnification", {"FocalSpots": ["0.1", "0.3"]}),
+    ("magnification", {"FocalSpots": "0.15", "DistanceSourceToDetector": "660"}),
     ("lossy-compression", {"LossyImageCompression": "01"}),
     ("quality-control", {"QualityControlImage": "YES"}),
     ("quality-control", {"PatientName": "QC^Weekly"}),
@@ -168,12 +176,26 @@ def test_an_optional_element_may_be_absent(keyword: str) -> None:
         {"ContrastBolusAgent": ""},
         {"NumberOfFrames": 1},
         {"EstimatedRadiographicMagnificationFactor": "1.07"},
+        {"EstimatedRadiographicMagnificationFactor": "1.07", "FocalSpots": "0.1"},
+        {"DistanceSourceToDetector": "660", "DistanceSourceToPatient": "620", "FocalSpots": ["0.1", "0.3"]},
+        {"FocalSpots": "0.3"},
+        {"FocalSpots": "0"},
+        {"PatientOrientation": ["A", "L"]},
+        {"PatientOrientation": ["P"]},
+        {"PatientOrientation": ["P", "A"]},
         {"ViewCodeSequence": modified("442581004")},
         {"Manufacturer": "PHANTOM-A", "SeriesDescription": "Phantom exam, 4 views"},
     ],
 )
 def test_harmless_values_stay_eligible(changes: dict[str, object]) -> None:
     assert describe(mg_header(**changes), EXPLICIT).eligible
+
+
+@pytest.mark.parametrize("directions", [["P", "F"], ["P", "L"], ["P", "FL"], ["A", "FL"]])
+def test_oblique_views_are_oriented_in_many_ways(directions: list[str]) -> None:
+    assert describe(mg_header("RMLO", PatientOrientation=directions), EXPLICIT).eligible
+    other = describe(mg_header("LMLO", PatientOrientation=directions), EXPLICIT)
+    assert [found.code for found in other.reasons] == ["laterality-conflict"]
 
 
 @pytest.mark.parametrize(
@@ -196,7 +218,16 @@ def test_transfer_syntax_tells_of_lossy_compression(syntax: str, declared: str |
 
 def test_rules_can_be_listed() -> None:
     assert set(CODE_VALUES) >= CODES
-    assert all(rule.says and len(rule.says) < 90 for rule in RULES)
+    assert all(rule.says and len(rule.says) < 90 and rule.absence for rule in RULES)
+
+
+def test_every_rule_says_what_absence_means_and_keeps_to_it() -> None:
+    """A rule whose elements may be absent passes a header without them; one that refuses names what it misses."""
+    lenient = {rule.code for rule in ELIGIBILITY if not rule.absence.startswith("refused")}
+    refusing = {rule.code for rule in RULES if REFUSED in rule.absence}
+    assert set(REQUIRED.values()) <= refusing
+    bare = mg_header(**dict.fromkeys(OPTIONAL))
+    assert codes(bare).isdisjoint(lenient)
 
 
 def test_attributes_are_plain_json() -> None:
@@ -245,6 +276,7 @@ def test_the_stereo_view_is_refused_by_its_image_type(data_dir: Path) -> None:
         ("BreastImplantPresent", "OB", b"\xff\xfe"),
         ("PartialView", "SQ", b"\xff\xff\xff"),
         ("EstimatedRadiographicMagnificationFactor", "DS", b"one and a half"),
+        ("FocalSpots", "DS", b"small"),
         ("PatientName", "US", b"\x01"),
         ("Rows", "FD", b"\x00\x00\x00\x00\x00\x00\xf8\x7f"),
     ],

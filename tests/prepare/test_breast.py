@@ -65,6 +65,12 @@ def test_constant_image_is_blank(value: int) -> None:
     assert code(np.full(SHAPE, value, dtype=np.uint16)) == "blank-image"
 
 
+def test_a_speck_on_an_empty_image_is_blank() -> None:
+    speck = np.full(SHAPE, 100, dtype=np.uint16)
+    speck[:10, :10] = 200
+    assert code(speck) == "blank-image"
+
+
 def test_label_on_black_is_no_breast() -> None:
     label = np.zeros(SHAPE, dtype=np.uint16)
     label[20:80, 600:700] = 65535

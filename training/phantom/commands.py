@@ -17,12 +17,17 @@ class Size(StrEnum):
 
 
 class Variant(StrEnum):
-    """Exams that the service must refuse."""
+    """Exams that the service must refuse, but for nipple markers, which are no reason to."""
 
     IMPLANT = "implant"
     PARTIAL_VIEW = "partial-view"
     MISSING_VIEW = "missing-view"
     SPOT = "spot"
+    CLIP = "clip"
+    WIRE = "wire"
+    SKIN_MARKER = "skin-marker"
+    PACEMAKER = "pacemaker"
+    NIPPLE_MARKER = "nipple-marker"
 
 
 @app.command()
@@ -34,7 +39,7 @@ def phantom(  # noqa: PLR0913, PLR0917 - one argument an option
     workers: Annotated[int, typer.Option(min=1, help="Processes, one thread each.")] = 1,
     conspicuity: Annotated[float, typer.Option(min=0.0, help="Contrast of the findings; 1 = default.")] = 1.0,
     first: Annotated[int, typer.Option(min=0, help="Number of the first exam: the others are left out.")] = 0,
-    variant: Annotated[Variant | None, typer.Option(help="Write exams that must be refused.")] = None,
+    variant: Annotated[Variant | None, typer.Option(help="Write exams with something odd.")] = None,
 ) -> None:
     """Write phantom exams as DICOM, with BI-RADS labels and lesion boxes."""
     from training.phantom.study import Choices, write_exams

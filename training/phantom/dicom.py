@@ -20,6 +20,8 @@ from training.phantom.identity import Identity, uid
 from triage.core.views import View
 
 IMPLEMENTATION_CLASS_UID = uid("implementation")
+INSTITUTION = "Demonstration screening unit"
+"""InstitutionName of every phantom and wrapped exam."""
 
 _VIEW_CODES = {"CC": ("399162004", "cranio-caudal"), "MLO": ("399368009", "medio-lateral oblique")}
 # row direction, column direction of pixels that were not mirrored (PS3.3 C.7.6.1.1.1)
@@ -91,7 +93,7 @@ def _patient_study(identity: Identity, look: VendorLook) -> Dataset:
         AccessionNumber=identity.accession_number,
         ReferringPhysicianName="DEMO^REFERRER",
         StudyDescription="Screening mammography, bilateral",
-        InstitutionName="Demonstration screening unit",
+        InstitutionName=INSTITUTION,
         StationName=f"MG{look.manufacturer[-1]}",
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 from training.phantom.acquisition import LOOKS, VendorLook
 from training.phantom.breast import outline_of, render_breast
 from training.phantom.lesions import Box, Lesion, draw_lesion, implant, stamp
+from training.phantom.metal import add_metal
 from training.phantom.texture import Bool, Float, Grid
 from training.phantom.woman import Woman, draw_woman
 from triage.core.views import View
@@ -53,6 +54,8 @@ class Exam:
     look: VendorLook
     lesions: tuple[Lesion, ...]
     implants: bool = False
+    metal: str | None = None
+    """One of `training.phantom.metal.KINDS`, in the left breast."""
 
     def birads_of(self, view: View) -> int:
         """BI-RADS of one image: the exam's on the side of the finding, else 1."""
@@ -80,6 +83,8 @@ class Exam:
             box = stamp(lesion, image, density)
             if box is not None:
                 boxes.append((lesion, box))
+        if self.metal and view.laterality == "L":
+            add_metal(self.metal, image, density, self.seed)
         return RenderedView(view, density, image.mask, grid, tuple(boxes))
 
 

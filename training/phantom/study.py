@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from training.phantom.acquisition import Stored, burn_marker, expose
 from training.phantom.dicom import ImageFacts, mg_dataset
 from training.phantom.exam import Exam, RenderedView, make_exam
 from training.phantom.identity import identity_of
+from training.phantom.metal import KINDS
 from triage.core.views import STANDARD_VIEWS, View
 
 MANIFEST_COLUMNS = (
@@ -23,8 +24,8 @@ MANIFEST_COLUMNS = (
     "manufacturer", "model", "split", "mask",
 )  # fmt: skip
 LESION_COLUMNS = ("file", "type", "pathology", "xmin", "ymin", "xmax", "ymax")
-VARIANTS = ("implant", "partial-view", "missing-view", "spot")
-"""Exams that the service must refuse."""
+VARIANTS = ("implant", "partial-view", "missing-view", "spot", *KINDS)
+"""Exams that the service must refuse, but for `nipple-marker`."""
 
 Row = dict[str, str | int]
 
@@ -95,6 +96,8 @@ def _one_thread() -> None:
 def _job(job: Job) -> tuple[list[Row], list[Row]]:
     out, choices, seed, index = job
     exam = make_exam(seed, choices.birads, choices.conspicuity, choices.vendor, implants=choices.variant == "implant")
+    if choices.variant in KINDS:
+        exam = replace(exam, metal=choices.variant)
     return write_exam(exam, out / f"exam{index:05d}", choices)
 
 
@@ -110,7 +113,7 @@ def write_exam(exam: Exam, folder: Path, choices: Choices = Choices()) -> tuple[
             continue
         rendered = exam.render(view, choices.size)
         file = f"{folder.name}/{view}.dcm"
-        facts = _facts(exam, rendered, number, partial=choices.variant == "partial-view" and view is odd)
+        facts = facts_of(exam, rendered, number, partial=choices.variant == "partial-view" and view is odd)
         _write_image(exam, rendered, facts, folder / f"{view}.dcm")
         images.append(_manifest_row(exam, view, file))
         lesions += _lesion_rows(rendered, file)
@@ -119,7 +122,8 @@ def write_exam(exam: Exam, folder: Path, choices: Choices = Choices()) -> tuple[
     return images, lesions
 
 
-def _facts(exam: Exam, rendered: RenderedView, number: int, partial: bool = False, spot: bool = False) -> ImageFacts:
+def facts_of(exam: Exam, rendered: RenderedView, number: int, partial: bool = False, spot: bool = False) -> ImageFacts:
+    """What the header says of one view of an exam."""
     description = f"Phantom {rendered.view}" + (" spot compression" if spot else "")
     return ImageFacts(
         rendered.view, number, rendered.grid.spacing, description, implant=exam.implants, partial=partial, spot=spot
@@ -147,7 +151,7 @@ def _write_spot(exam: Exam, rendered: RenderedView, path: Path) -> None:
     y, x = np.ogrid[:rows, :columns]
     paddle = (np.abs(y - rows * 0.5) < rows * 0.2) & (np.abs(x - columns * 0.25) < columns * 0.2)
     spot = RenderedView(rendered.view, rendered.density * paddle, rendered.mask & paddle, rendered.grid, ())
-    _write_image(exam, spot, _facts(exam, spot, 5, spot=True), path)
+    _write_image(exam, spot, facts_of(exam, spot, 5, spot=True), path)
 
 
 def _manifest_row(exam: Exam, view: View, file: str) -> Row:

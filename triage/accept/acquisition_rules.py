@@ -7,6 +7,8 @@ from triage.accept.rule import Rule
 
 MAGNIFICATION_LIMIT = 1.35
 """Contact views reach about 1.1 by geometry, magnification views start near 1.5."""
+SMALL_FOCAL_SPOT = 0.15
+"""Millimetres. Magnification needs the small focus of 0.1; contact views are made with 0.3 (nominal)."""
 
 # PS3.5 annex A: syntaxes that cannot lose information
 _LOSSLESS_SYNTAXES = frozenset(
@@ -64,9 +66,15 @@ def _magnification(header: Header) -> str | None:
     if factor is None:
         detector, patient = header.number("DistanceSourceToDetector"), header.number("DistanceSourceToPatient")
         if not detector or not patient:
-            return None
+            return _small_focus(header)
         factor, source = detector / patient, "DistanceSourceToDetector / DistanceSourceToPatient"
     return None if 0 < factor <= MAGNIFICATION_LIMIT else f"Magnified view: {source} is {factor:.3g}."
+
+
+def _small_focus(header: Header) -> str | None:
+    """What the focal spot tells of a view whose magnification is not known; with two values, the smaller."""
+    small = [size for size in header.numbers("FocalSpots") if 0 < size <= SMALL_FOCAL_SPOT]
+    return f"Magnified view: FocalSpots is {small[0]:.3g} mm, which contact views do not use." if small else None
 
 
 def _lossy_compression(header: Header) -> str | None:
@@ -107,14 +115,36 @@ def _monochrome(header: Header) -> str | None:
     return f"Not a greyscale image: SamplesPerPixel {samples or 'absent'}, {photometric or 'no photometry'}."
 
 
+_NOT_KNOWN_HERE = "optional, type 3: senders of plain views leave it out"
+
 RULES: tuple[Rule[Header], ...] = (
     Rule("not-for-presentation", "PresentationIntentType is FOR PRESENTATION", _presentation_intent),
     Rule("synthetic-2d", "the second value of ImageType is PRIMARY", _primary),
-    Rule("contrast-enhanced", "ImageType, SeriesDescription and contrast agent elements tell of none", _contrast),
-    Rule("magnification", f"magnification factor, if known, is at most {MAGNIFICATION_LIMIT}", _magnification),
-    Rule("lossy-compression", "LossyImageCompression and transfer syntax rule out loss", _lossy_compression),
-    Rule("quality-control", "QualityControlImage, ExposureStatus and patient name tell of no test", _quality_control),
+    Rule(
+        "contrast-enhanced",
+        "ImageType, SeriesDescription and contrast agent elements tell of none",
+        _contrast,
+        "ImageType refused; the others optional: sent only where contrast agent was given",
+    ),
+    Rule(
+        "magnification",
+        f"magnification, if known, is at most {MAGNIFICATION_LIMIT}; else FocalSpots above {SMALL_FOCAL_SPOT} mm",
+        _magnification,
+        "optional, type 3: a magnification view is also told by its view modifier, and by its size",
+    ),
+    Rule(
+        "lossy-compression",
+        "LossyImageCompression and transfer syntax rule out loss",
+        _lossy_compression,
+        "refused unless the transfer syntax cannot lose anything",
+    ),
+    Rule(
+        "quality-control",
+        "QualityControlImage, ExposureStatus and patient name tell of no test",
+        _quality_control,
+        _NOT_KNOWN_HERE,
+    ),
     Rule("burned-in-annotation", "BurnedInAnnotation is NO", _burned_in),
-    Rule("multi-frame", "NumberOfFrames is 1 or absent", _frames),
+    Rule("multi-frame", "NumberOfFrames is 1 or absent", _frames, "absent in every single-frame image"),
     Rule("not-monochrome", "SamplesPerPixel is 1 and PhotometricInterpretation MONOCHROME1 or 2", _monochrome),
 )

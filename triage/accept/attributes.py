@@ -28,6 +28,7 @@ _TEXT = (
     "DeviceSerialNumber",
     "InstitutionName",
     "StationName",
+    "DetectorType",
     # series and image
     "SeriesNumber",
     "SeriesDescription",

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
+from triage.accept.context import CLINICAL_CONTEXT
 from triage.accept.rule import Rule
 from triage.core.reasons import Reason, reason
 from triage.core.study import InstanceHeader
@@ -19,6 +20,10 @@ AGES = (30, 90)
 attend out of turn need; outside it there are too few mammograms to validate anything."""
 
 Headers = Sequence[InstanceHeader]
+_SAME_ACQUISITION = (
+    "StudyDate", "AcquisitionDate", "InstitutionName",
+    "Manufacturer", "ManufacturerModelName", "DeviceSerialNumber", "SoftwareVersions", "DetectorType",
+)  # fmt: skip
 _YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}  # units of value representation AS, PS3.5 6.2
 
 
@@ -46,7 +51,7 @@ def _acquisition(headers: Headers) -> str | None:
     analysable = _analysable(headers)
     if not all(header.attributes.get("StudyDate") for header in analysable):
         return "An image without StudyDate: it cannot be told whether the images belong together."
-    for keyword in ("StudyDate", "AcquisitionDate", "Manufacturer", "ManufacturerModelName", "DeviceSerialNumber"):
+    for keyword in _SAME_ACQUISITION:
         values = _values(analysable, keyword)
         if len(values) > 1:
             return f"The images come from different days or devices: {keyword} {' and '.join(values)}."
@@ -76,6 +81,12 @@ def _views_extra(headers: Headers) -> str | None:
     return f"The exam holds views beyond the four standard ones: {', '.join(sorted(extra))}." if extra else None
 
 
+def _screening(headers: Headers) -> str | None:
+    """Objects that are set aside speak too: they come from the same request."""
+    told = _values(headers, CLINICAL_CONTEXT)
+    return f"Not a screening exam: {told[0].replace(':', ' tells of')}." if told else None
+
+
 def _sex(headers: Headers) -> str | None:
     values = {str(header.attributes.get("PatientSex", "")).upper() for header in _subjects(headers)}
     if values <= {"F"}:
@@ -95,12 +106,33 @@ def _age(headers: Headers) -> str | None:
 
 
 EXAM_RULES: tuple[Rule[Headers], ...] = (
-    Rule("patient-mismatch", "PatientID is present; it, its issuer, PatientBirthDate and PatientName agree", _patient),
-    Rule("different-acquisition", "study date, acquisition date and device are the same", _acquisition),
+    Rule(
+        "patient-mismatch",
+        "PatientID is present; it, its issuer, PatientBirthDate and PatientName agree",
+        _patient,
+        "PatientID refused; the others optional, type 2 or 3: absent on all images or on none",
+    ),
+    Rule(
+        "different-acquisition",
+        "study date, acquisition date, place and device are the same",
+        _acquisition,
+        "StudyDate refused; the others optional here: a device that is not named has no calibration",
+    ),
     Rule("views-missing", "an eligible image of each of RCC, LCC, RMLO and LMLO", _views_missing),
     Rule("views-extra", "no image beyond those four views; repeats of a standard view are welcome", _views_extra),
+    Rule(
+        "not-screening",
+        "request, history and descriptions tell of no symptoms, surgery, disease or diagnostic exam",
+        _screening,
+        "optional, type 3 free text: most requests for screening say nothing",
+    ),
     Rule("sex-not-female", "PatientSex is F", _sex),
-    Rule("age-out-of-range", f"patient age is known and from {AGES[0]} to {AGES[1]} years", _age),
+    Rule(
+        "age-out-of-range",
+        f"patient age is known and from {AGES[0]} to {AGES[1]} years",
+        _age,
+        "refused unless PatientBirthDate or PatientAge tells it",
+    ),
 )
 
 

@@ -60,6 +60,17 @@ class Header:
         self.unreadable.add(keyword)
         return None
 
+    def numbers(self, keyword: str) -> tuple[float, ...]:
+        """Every value as a number; none when absent, empty or, which counts as unreadable, anything else."""
+        try:
+            numbers = tuple(float(text) for text in self.texts(keyword) if text)
+        except ValueError:
+            numbers = (math.nan,)
+        if all(math.isfinite(number) for number in numbers):
+            return numbers
+        self.unreadable.add(keyword)
+        return ()
+
     def items(self, keyword: str) -> tuple["Header", ...]:
         """The items of a sequence."""
         value = self._value(keyword)

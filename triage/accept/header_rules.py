@@ -3,7 +3,7 @@
 Input: a pydicom data set of any quality and its transfer syntax. Output: `InstanceHeader`. Missing evidence refuses: a
 rule that cannot see what it needs objects, so that deleting an element never makes an image eligible. Elements whose
 absence is common and legal (BreastImplantPresent, PartialView, EstimatedRadiographicMagnificationFactor,
-QualityControlImage; none is type 1 in PS3.3 A.26) may be absent; what they would have said is asked of the pixels.
+QualityControlImage; none is type 1 in PS3.3 A.26) may be absent: `Rule.absence` says of each rule what that means.
 """
 
 import re
@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 
 from triage.accept import acquisition_rules, identity_rules
 from triage.accept.attributes import attributes
+from triage.accept.context import CLINICAL_CONTEXT, context
 from triage.accept.header import Header
 from triage.accept.identity import laterality, view
 from triage.accept.rule import Rule
@@ -56,7 +57,7 @@ def describe(ds: Dataset, transfer_syntax_uid: str) -> InstanceHeader:
         transfer_syntax_uid: of the file or of the association that brought it; tells lossy compression.
     """
     header = Header(ds, str(transfer_syntax_uid))
-    side, position = laterality(header), view(header)
+    side, position, told = laterality(header), view(header), context(header)
     reasons = tuple(_objections(SET_ASIDE, header))
     analysable = not reasons
     if analysable:
@@ -75,7 +76,7 @@ def describe(ds: Dataset, transfer_syntax_uid: str) -> InstanceHeader:
         view_position=position.label,
         analysable=analysable,
         reasons=tuple(one.on(sop_instance_uid) for one in reasons),
-        attributes=attributes(ds, side.source, position),
+        attributes=attributes(ds, side.source, position) | {CLINICAL_CONTEXT: told},
     )
 
 

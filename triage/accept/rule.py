@@ -6,6 +6,9 @@ from typing import Generic, TypeVar
 
 Subject = TypeVar("Subject")
 
+REFUSED = "refused"
+"""What an element's absence means where the rule cannot do without it."""
+
 
 @dataclass(frozen=True)
 class Rule(Generic[Subject]):
@@ -17,3 +20,5 @@ class Rule(Generic[Subject]):
     """What the rule demands, in one line, naming the elements that it reads."""
     check: Callable[[Subject], str | None]
     """The sentence that names the offending value, or None if there is nothing to object."""
+    absence: str = REFUSED
+    """What it means if the elements are absent or empty: REFUSED, or why the image may still be evaluated."""

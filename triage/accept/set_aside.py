@@ -60,9 +60,16 @@ def _synthetic(header: Header) -> str | None:
     return None
 
 
+_ASKED_ABOVE = "refused, by the rule on known SOP classes"
+
 SET_ASIDE: tuple[Rule[Header], ...] = (
     Rule("modality-not-mg", "SOPClassUID is a mammography, tomosynthesis or breast projection class", _sop_class),
-    Rule("not-for-presentation", "SOPClassUID is not a For Processing class", _raw),
-    Rule("tomosynthesis", "SOPClassUID is not breast tomosynthesis or breast projection", _tomosynthesis),
-    Rule("synthetic-2d", "ImageType and SeriesDescription name no synthetic 2D image", _synthetic),
+    Rule("not-for-presentation", "SOPClassUID is not a For Processing class", _raw, _ASKED_ABOVE),
+    Rule("tomosynthesis", "SOPClassUID is not breast tomosynthesis or projection", _tomosynthesis, _ASKED_ABOVE),
+    Rule(
+        "synthetic-2d",
+        "ImageType and SeriesDescription name no synthetic 2D image",
+        _synthetic,
+        "ImageType refused, by the rule on its second value; SeriesDescription optional: free text",
+    ),
 )

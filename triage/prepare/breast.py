@@ -56,7 +56,8 @@ def find_breast(overview: UInt16Image, factor: int, shape: tuple[int, int]) -> B
         shape: rows and columns of the image.
 
     Raises:
-        Rejected: `blank-image` if all values are the same, `breast-not-found` if no component is a breast.
+        Rejected: `blank-image` if all values, or all but a few, are the same; `breast-not-found` if no component is a
+            breast.
     """
     if overview.min() == overview.max():
         raise Rejected(reason("blank-image", f"All pixels have the same value ({int(overview.min())})."))
@@ -83,6 +84,8 @@ def _foreground(overview: UInt16Image) -> BoolImage:
     tamed = np.minimum(smooth, np.uint16(np.percentile(smooth, 99.5)))
     otsu, _ = cv2.threshold(tamed, 0, 65535, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     dark = tamed[tamed <= otsu]
+    if not dark.size:  # Otsu finds no threshold among equal values
+        raise Rejected(reason("blank-image", "All but a few pixels have the same value."))
     counts = np.bincount(dark >> 7)  # 512 bins over the range of uint16
     background = 128 * int(counts.argmax()) + 127
     # Only what is darker than the commonest value is noise for sure; above it the breast begins.

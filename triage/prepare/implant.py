@@ -1,4 +1,4 @@
-"""Stage `prepare`: does an image whose header says nothing of an implant show one?
+"""Stage `prepare`: does an image show an implant, whatever its header says?
 
 In: displayed pixels and mask of the breast on the canvas, chest wall at the left. Out: nothing, or a rejection. An
 implant is a large, bright, even plateau with a smooth outline and a step down to the tissue around it. Tuned on drawn

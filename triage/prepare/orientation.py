@@ -1,8 +1,8 @@
 """Stage `prepare`: at which side of the image the chest wall is.
 
-In: Patient Orientation (0020,0020) and the mask of the breast. Out: `left` or `right`, or a rejection where the two
-clearly disagree. Field of View Horizontal Flip (0018,7034) and Rotation (0018,7032) tell what was already done to the
-pixels and are never applied again.
+In: Patient Orientation (0020,0020), Image Laterality (0020,0062) and the mask of the breast. Out: `left` or `right`, or
+a rejection where they clearly disagree. Field of View Horizontal Flip (0018,7034) and Rotation (0018,7032) tell what
+was already done to the pixels and are never applied again.
 """
 
 from typing import Literal
@@ -36,6 +36,21 @@ def header_side(ds: Dataset) -> Side | None:
         return "left" if rows[0] == "A" else "right"
     text = f"PatientOrientation {rows}: the chest wall is neither at the left nor at the right edge of the image."
     raise Rejected(reason("orientation-conflict", text))
+
+
+def check_breast_side(ds: Dataset, wall: Side) -> None:
+    """Without Patient Orientation only the custom is left that a right breast has its chest wall at the right.
+
+    Raises:
+        Rejected: `orientation-conflict` if Image Laterality (0020,0062) and the side of the chest wall break it: the
+            image is mirrored or its laterality is wrong, and nothing tells which.
+    """
+    laterality = str(ds.get("ImageLaterality") or "")
+    if ds.get("PatientOrientation") or laterality not in ("R", "L"):
+        return
+    if wall != ("right" if laterality == "R" else "left"):
+        text = f"No PatientOrientation, and the chest wall of the {laterality} breast is at the {wall} edge."
+        raise Rejected(reason("orientation-conflict", text))
 
 
 def pixel_evidence(mask: BoolImage) -> float:

@@ -17,10 +17,12 @@ from triage.core.study import DUAL_VIEW_SHAPE, WHOLE_IMAGE_SHAPE, BoolImage, Pre
 from triage.prepare.breast import Breast, check_clipping, find_breast
 from triage.prepare.codecs import StoredImage
 from triage.prepare.decode import check_size, stored_pixels
+from triage.prepare.foreign_object import check_foreign_object
 from triage.prepare.grayscale import Grayscale, header_grayscale, levels, plain
 from triage.prepare.implant import check_implant
-from triage.prepare.orientation import Side, chest_wall_side, header_side
+from triage.prepare.orientation import Side, check_breast_side, chest_wall_side, header_side
 from triage.prepare.resample import block_mean, fit, fit_mask, on_canvas, placement
+from triage.prepare.statistics import pixel_statistics
 
 OVERVIEW_SIDE = 512
 """Cells along the longer side of the grid on which the breast is looked for, at least (at most twice as many)."""
@@ -39,8 +41,9 @@ def prepare(ds: Dataset, stored: StoredImage | None = None) -> PreparedView:
     pixels = stored_pixels(ds) if stored is None else stored
     side = header_side(ds)
     view = _canonical(pixels, header_grayscale(ds), side)
-    if not ds.get("BreastImplantPresent"):  # NO is believed, and a YES has been refused by the header rules
-        check_implant(view.dual_view, view.breast_mask)
+    check_breast_side(ds, "right" if view.flipped else "left")
+    check_implant(view.dual_view, view.breast_mask)  # whatever the header says: a forgotten NO is no evidence
+    check_foreign_object(view.dual_view, view.breast_mask)
     return view
 
 
@@ -110,7 +113,16 @@ def _canonical(pixels: StoredImage, scale: Grayscale, stated: Side | None) -> Pr
     dual_view, mask = _on_grid(full, half, breast, scale, side, DUAL_VIEW_SHAPE)
     check_clipping(dual_view, mask)
     whole_image, _ = _on_grid(full, half, breast, scale, side, WHOLE_IMAGE_SHAPE)
-    return PreparedView(dual_view, whole_image, mask, side == "right", breast.box, full.shape, (*scale.notes, note))
+    return PreparedView(
+        dual_view,
+        whole_image,
+        mask,
+        side == "right",
+        breast.box,
+        full.shape,
+        (*scale.notes, note),
+        pixel_statistics(dual_view, mask),
+    )
 
 
 def _on_grid(
