@@ -46,6 +46,7 @@ def decided(datasets: list[Dataset], scores: list[float] | None = None, **change
         "images": (*judged, *set_aside),
         "operating_point": POINT,
         "bundle": BUNDLE,
+        "stratum": None,
         "result_id": "result-1",
         "decided_at": "2026-11-21T10:15:30.123+00:00",
     }

@@ -19,9 +19,11 @@ def _private(value: str, meaning: str) -> Code:
 
 
 TRIAGE_CATEGORY = _private("TRI-001", "Triage category")
+PROCEDURE = _private("TRI-002", "Mammography triage")
 NORMALITY_SCORE = _private("TRI-010", "Normality score (logit; higher is more surely normal)")
 THRESHOLD = _private("TRI-011", "Operating point threshold of the normality score")
 REASON = _private("TRI-012", "Reason")
+EXAM_SCORE = _private("TRI-013", "Exam normality score (least logit of its images)")
 
 CONFIDENTLY_NORMAL = _private("TRI-100", "Confidently normal")
 NOT_FLAGGED = _private("TRI-101", "Not flagged")
@@ -41,9 +43,11 @@ REASONS = MappingProxyType({code: _private(value, _reason_meaning(code)) for cod
 
 PRIVATE_CODES = (
     TRIAGE_CATEGORY,
+    PROCEDURE,
     NORMALITY_SCORE,
     THRESHOLD,
     REASON,
+    EXAM_SCORE,
     CONFIDENTLY_NORMAL,
     NOT_FLAGGED,
     IMAGE_FLAGGED,

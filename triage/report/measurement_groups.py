@@ -31,9 +31,10 @@ from triage.report.wording import (
     image_sentence,
     is_demonstration,
     scored,
+    shown,
 )
 
-_EXAM_CATEGORIES = {
+EXAM_CATEGORIES = {
     Outcome.CONFIDENTLY_NORMAL: triage.CONFIDENTLY_NORMAL,
     Outcome.NOT_FLAGGED: triage.NOT_FLAGGED,
     Outcome.NOT_EVALUATED: triage.NOT_EVALUATED,
@@ -70,7 +71,8 @@ def _exam_group(finding: StudyFinding, algorithm: AlgorithmIdentification) -> Me
         tracking_identifier=TrackingIdentifier(uid(finding.study_instance_uid, "tracked exam"), "exam"),
         finding_sites=[FindingSite(triage.BREAST)],
         algorithm_id=algorithm,
-        qualitative_evaluations=_evaluations(_EXAM_CATEGORIES[finding.outcome], finding.reasons),
+        measurements=_exam_measurements(finding),
+        qualitative_evaluations=_evaluations(EXAM_CATEGORIES[finding.outcome], finding.reasons),
     )
     for sentence in exam_sentences(finding):
         group[0].ContentSequence.append(TextContentItem(codes.DCM.Comment, sentence, "CONTAINS"))
@@ -94,6 +96,17 @@ def _measurements(image: ImageFinding, finding: StudyFinding) -> list[Measuremen
     return measurements
 
 
+def _exam_measurements(finding: StudyFinding) -> list[Measurement]:
+    """Exam score and threshold, where the threshold was found for exams."""
+    point, score = finding.operating_point, finding.exam_score
+    if point is None or point.kind == "image" or score is None or finding.outcome is Outcome.NOT_EVALUATED:
+        return []
+    measurements = [Measurement(triage.EXAM_SCORE, float(score), triage.NO_UNITS)]
+    if point.threshold is not None:
+        measurements.append(Measurement(triage.THRESHOLD, float(point.threshold), triage.NO_UNITS))
+    return measurements
+
+
 def _evaluations(category: Code, reasons: tuple[Reason, ...]) -> list[QualitativeEvaluation]:
     """The category and each different reason."""
     values = [(triage.TRIAGE_CATEGORY, category)]
@@ -105,15 +118,22 @@ def _evaluations(category: Code, reasons: tuple[Reason, ...]) -> list[Qualitativ
 
 def _algorithm(finding: StudyFinding, device: Device) -> AlgorithmIdentification:
     """TID 4019: which models at which operating point; the service itself where no model was reached."""
-    bundle, point = finding.bundle, finding.operating_point
-    parameters = [f"bundle sha256={bundle.sha256}"] if bundle else []
-    if point:
-        threshold = "none (nothing is flagged)" if point.threshold is None else f"{point.threshold:.6f}"
-        parameters += [f"operating point={point.id}", f"kind={point.kind}", f"threshold={threshold}", SENSITIVITY]
-        parameters += ["threshold limited by safety"] if point.limited_by_safety else []
-    parameters += [DEMONSTRATION] if is_demonstration(finding) else []
+    bundle = finding.bundle
     return AlgorithmIdentification(
         name=bundle.name if bundle else device.name,
         version=bundle.version if bundle else device.software_version,
-        parameters=parameters,
+        parameters=parameters_of(finding),
     )
+
+
+def parameters_of(finding: StudyFinding) -> list[str]:
+    """What the algorithm was run with, one text each."""
+    bundle, point = finding.bundle, finding.operating_point
+    parameters = [f"bundle sha256={bundle.sha256}"] if bundle else []
+    if point:
+        parameters += [f"operating point={point.id}", f"kind={point.kind}", f"threshold={shown(point.threshold)}"]
+        if point.image_threshold is not None and point.kind != "image":
+            parameters.append(f"image threshold for comparison={point.image_threshold:.6f}")
+        parameters += [SENSITIVITY]
+        parameters += ["threshold limited by safety"] if point.limited_by_safety else []
+    return [*parameters, DEMONSTRATION] if is_demonstration(finding) else parameters

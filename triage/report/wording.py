@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from types import MappingProxyType
 
 from triage.core.finding import ImageFinding, Outcome, StudyFinding
 from triage.core.reasons import Reason
@@ -9,11 +10,24 @@ from triage.core.reasons import Reason
 EVERY_EXAM_IS_READ = "Every exam is read by a radiologist. This result may change the order of reading, nothing else."
 DEMONSTRATION = "Demonstration model, not validated: not for clinical use."
 SENSITIVITY = "Sensitivity of the operating point counts normal as positive, the reverse of the usual reading."
+SCORE = "The score is a logit: higher is more surely normal. It is not the chance of anything."
+OUTCOMES = MappingProxyType(
+    {
+        Outcome.CONFIDENTLY_NORMAL: "Confidently normal",
+        Outcome.NOT_FLAGGED: "Not flagged",
+        Outcome.NOT_EVALUATED: "Not evaluated",
+    }
+)
+
+
+def shown(threshold: float | None) -> str:
+    """A threshold as text."""
+    return "none (nothing is flagged)" if threshold is None else f"{threshold:.6f}"
 
 
 def exam_sentences(finding: StudyFinding) -> tuple[str, ...]:
     """The exam's answer, what it is good for, and when it was given."""
-    sentences = [_answer(finding), EVERY_EXAM_IS_READ]
+    sentences = [answer(finding), EVERY_EXAM_IS_READ]
     if is_demonstration(finding):
         sentences.append(DEMONSTRATION)
     return (*sentences, f"Revision {finding.revision}, decided at {finding.decided_at}.")
@@ -45,7 +59,8 @@ def is_demonstration(finding: StudyFinding) -> bool:
     return any(part is not None and part.demonstration for part in (finding.bundle, finding.operating_point))
 
 
-def _answer(finding: StudyFinding) -> str:
+def answer(finding: StudyFinding) -> str:
+    """The exam's answer in one sentence, with its reasons."""
     names = {image.sop_instance_uid: image_name(image) for image in finding.images}
     why = _joined(finding.reasons, names)
     match finding.outcome:
