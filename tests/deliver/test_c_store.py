@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from dicom_samples import free_port, mg_dataset, write
+from dicom_samples import free_port
 from pydicom import Dataset, dcmread
 from pydicom.uid import (
     ComprehensiveSRStorage,
@@ -16,14 +16,9 @@ from pydicom.uid import (
 from pynetdicom import AE, evt
 
 from triage.deliver.c_store import CStore
-from triage.deliver.outbox import DeliveryError
+from triage.deliver.sender import DeliveryError, DeliveryRejected, Receipt, Unreachable
 
 Peer = Callable[..., CStore]
-
-
-@pytest.fixture
-def report(tmp_path: Path) -> Path:
-    return write(mg_dataset(SOPClassUID=ComprehensiveSRStorage, PixelData=None), tmp_path)
 
 
 @pytest.fixture
@@ -56,9 +51,38 @@ def refusal(client: CStore, report: Path) -> str:
     return str(raised.value)
 
 
-@pytest.mark.parametrize("status", [0x0000, 0xB000, 0xB006, 0xB007])
-def test_success_and_warnings_mean_accepted(peer: Peer, report: Path, status: int) -> None:
-    peer(status).send(report)
+@pytest.mark.parametrize("status", [0x0000, 0x0111, 0xB000, 0xB006, 0xB007])
+def test_success_warnings_and_an_object_that_is_there_mean_accepted(peer: Peer, report: Path, status: int) -> None:
+    assert peer(status).send(report) is Receipt.SENT
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (0xA700, DeliveryError),
+        (0x0110, DeliveryError),
+        (0x0213, DeliveryError),
+        (0xA900, DeliveryRejected),
+        (0xC123, DeliveryRejected),
+        (0x0122, DeliveryRejected),
+        (0x0124, DeliveryRejected),
+    ],
+)
+def test_what_will_be_the_same_next_time_is_a_rejection(
+    peer: Peer, report: Path, status: int, kind: type[DeliveryError]
+) -> None:
+    with pytest.raises(DeliveryError) as raised:
+        peer(status).send(report)
+    assert type(raised.value) is kind
+
+
+def test_a_peer_that_is_not_there_is_unreachable_and_one_that_does_not_want_us_is_not(peer: Peer, report: Path) -> None:
+    with pytest.raises(Unreachable):
+        CStore("TRIAGE", "PACS", "127.0.0.1", free_port(), 1, 1).send(report)
+    with pytest.raises(DeliveryRejected):
+        peer(title="OTHER").send(report)
+    with pytest.raises(DeliveryRejected):
+        peer(sop_class=DigitalMammographyXRayImageStorageForPresentation).send(report)
 
 
 def test_a_failure_is_told_with_the_peers_own_status_and_comment(peer: Peer, report: Path) -> None:
