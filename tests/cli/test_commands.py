@@ -9,6 +9,7 @@ from tiny_bundle import make_bundle
 from typer.testing import CliRunner
 
 from triage.cli import app
+from triage.core.strata import Stratum
 
 RUN = CliRunner()
 
@@ -32,13 +33,13 @@ def test_wrong_usage_is_2() -> None:
 
 
 def test_config_show_and_check(tmp_path: Path) -> None:
-    bundle = make_bundle(tmp_path / "tiny", devices=(("ACME", "M1"),))
+    bundle = make_bundle(tmp_path / "tiny", strata=[Stratum("Site", "ACME", "M1", "1.0", "DIRECT", "", "")])
     (tmp_path / "triage.toml").write_text(f'[inference]\nbundle = "{bundle}"\n')
     shown = RUN.invoke(app, ["config", "show", "--json"])
     assert json.loads(shown.output)["inference"]["bundle"] == str(bundle)
     assert "dicom.port = 11112" in RUN.invoke(app, ["config", "show"]).output
     checked = json.loads(RUN.invoke(app, ["config", "check", "--json"]).output)
-    assert checked["devices"] == ["ACME M1"]
+    assert checked["demonstration"] == {"ACME M1 1.0": 16.0}
 
 
 def test_a_missing_bundle_is_one_clear_line(tmp_path: Path) -> None:

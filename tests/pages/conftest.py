@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from browsing import Site
+from governed_service import application
 from served_exams import Archive, populate
 
-from triage.serve.app import create_app
 from triage.serve.server import listen, run
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
@@ -34,7 +34,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     listener = listen("127.0.0.1", 0)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     stop = threading.Event()
-    app = create_app(archive.ledger, archive.pictures, archive.health)
+    app = application(archive)
     server = threading.Thread(target=run, args=(app, listener, stop))
     server.start()
     yield Site(address, archive, uids)

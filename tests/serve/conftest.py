@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from governed_service import application
 from served_exams import Archive, Populated, populate
-
-from triage.serve.app import create_app
 
 
 @pytest.fixture
@@ -23,8 +22,7 @@ def client(archive: Archive) -> TestClient:
 
 def caller(archive: Archive) -> TestClient:
     """A caller who sees errors as answers."""
-    app = create_app(archive.ledger, archive.pictures, archive.health)
-    return TestClient(app, raise_server_exceptions=False)
+    return TestClient(application(archive), raise_server_exceptions=False)
 
 
 @pytest.fixture(scope="session")

@@ -6,17 +6,17 @@ import time
 import urllib.request
 
 import pytest
+from governed_service import application
 from served_exams import Archive
 
 from triage.core.errors import ConfigurationError
-from triage.serve.app import create_app
 from triage.serve.server import GRACE_SECONDS, listen, run
 
 
 def test_stops_while_a_client_stays_connected(archive: Archive) -> None:
     listener, stop = listen("127.0.0.1", 0), threading.Event()
     port = listener.getsockname()[1]
-    app = create_app(archive.ledger, archive.pictures, archive.health)
+    app = application(archive)
     server = threading.Thread(target=run, args=(app, listener, stop))
     server.start()
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/worklist", timeout=10) as answer:

@@ -32,6 +32,7 @@ def test_decided_study_mirrors_the_contract(archive: Archive, client: TestClient
         "reasons": [],
         "logits": {"dual_view": 2.125, "whole_image": 1.625, "fused": 1.875},
         "flagged": True,
+        "ood": None,
         "registration": {"quality": 0.93, "accepted": True, "method": "affine"},
     }
     point = study["operating_point"]

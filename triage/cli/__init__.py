@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from triage import __version__
-from triage.cli import configuration, demo, service, studies
+from triage.cli import audit, calibration, configuration, deliveries, demo, people, rules, service, sr, studies
 from triage.core.errors import TriageError
+from triage.settings import Settings
 
 
 class _TriageGroup(typer.core.TyperGroup):
@@ -25,12 +26,24 @@ class _TriageGroup(typer.core.TyperGroup):
             sys.exit(1)
 
 
+def _rescorer(settings: Settings) -> audit.Rescore:
+    from triage.roles import rescorer
+
+    return rescorer(settings)
+
+
 app = typer.Typer(cls=_TriageGroup, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
 app.add_typer(configuration.app, name="config")
 app.add_typer(configuration.db, name="db")
+app.add_typer(people.app, name="user")
+app.add_typer(calibration.app, name="calibration")
+app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(sr.app, name="sr")
 service.register(app)
 studies.register(app)
 demo.register(app)
+audit.register(app, _rescorer)
+rules.register(app)
 
 
 def _version(show: bool) -> None:

@@ -23,21 +23,19 @@ def show(home: Home = None, config: Config = None, as_json: Json = False) -> Non
 
 @app.command()
 def check(home: Home = None, config: Config = None, as_json: Json = False) -> None:
-    """Check the settings, the runtime, the model bundle, its operating point and the ledger."""
-    from triage.infer import bundle as bundles
+    """Check the settings, the runtime, the model bundle, its operating points and the ledger."""
     from triage.infer.runtime import installed_runtime
     from triage.roles import check as check_everything
 
     settings = load(config, home=home)
-    record = check_everything(settings)
-    bundle = bundles.load(settings.inference.bundle)
+    bundle, shipped = check_everything(settings)
     found = {
         "settings": "valid",
         "destinations": [one.name for one in settings.destination],
         "runtime": installed_runtime(),
         "bundle": {"name": bundle.manifest.name, "version": bundle.manifest.version, "sha256": bundle.sha256},
-        "operating_point": {"id": record.id, "threshold": record.threshold, "dataset": record.dataset},
-        "devices": [" ".join(device) for device in record.devices],
+        "demonstration": {one.stratum.device: one.threshold for one in shipped.calibrations},
+        "dataset": shipped.dataset,
     }
     _print(found, as_json)
 

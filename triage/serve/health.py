@@ -49,7 +49,6 @@ class HealthReport(BaseModel):
     roles: dict[str, RoleHealth]
     bundle: dict[str, Any] | None = Field(description="The model bundle, as the worker last said.")
     device: str | None = Field(description="Where the models run, as the worker last said.")
-    operating_point: dict[str, Any] | None = Field(description="The threshold in force, as the worker last said.")
     counts: StudyCounts | None = Field(description="Null if the ledger cannot be read.")
     last_received_at: datetime | None
 
@@ -74,6 +73,10 @@ class HealthCheck:
         counts, last_received_at = None, None
         try:
             counts, last_received_at = self._read_ledger()
+            trouble = self._trouble()
+            if trouble and status == "ok":
+                status = "degraded"
+            problems += trouble
         except Exception as error:  # of whatever kind: a health check says so and does not fail itself
             log.error("health: the ledger cannot be read: %s", type(error).__name__)
             status, problems = "down", [*problems, f"the ledger cannot be read ({type(error).__name__})"]
@@ -85,10 +88,22 @@ class HealthCheck:
             roles=roles,
             bundle=facts.get("bundle"),
             device=facts.get("device"),
-            operating_point=facts.get("operating_point"),
             counts=counts,
             last_received_at=last_received_at,
         )
+
+    def _trouble(self) -> list[str]:
+        """What somebody has to look at, in words."""
+        refused = len(self._ledger.troubled_deliveries())
+        open_incidents = len(self._ledger.incidents(open_only=True))
+        found = []
+        if refused:
+            found.append(
+                f"{refused} deliveries were refused by their receiver (triage deliveries list --state trouble)"
+            )
+        if open_incidents:
+            found.append(f"{open_incidents} open incidents (triage calibration incidents --open)")
+        return found
 
     def _read_ledger(self) -> tuple[StudyCounts, datetime | None]:
         counts = self._ledger.counts()

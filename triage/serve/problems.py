@@ -27,8 +27,13 @@ class Problem(BaseModel):
     status: int
     detail: str
     instance: str = Field(description="Path of the request.")
-    errors: list[dict[str, str]] | None = Field(
-        default=None, description="Only for 422: `location` (such as `query limit`) and `message` of each wrong value."
+    errors: list[dict[str, str | int]] | None = Field(
+        default=None,
+        description="Only for 422: `location` (such as `query limit`) and `message` of each wrong value; of a set"
+        " `row`, `column`, `value` and `problem` of every wrong row.",
+    )
+    refusals: list[dict[str, str]] | None = Field(
+        default=None, description="Only for 409 of an approval: `code` and `text` of everything that speaks against it."
     )
 
 
@@ -47,7 +52,7 @@ def install(app: FastAPI) -> None:
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _answer(request, error.status_code, str(error.detail), headers=dict(error.headers or {}))
+    return answer(request, error.status_code, str(error.detail), headers=dict(error.headers or {}))
 
 
 def _validation_error(request: Request, error: Exception) -> Response:
@@ -56,27 +61,32 @@ def _validation_error(request: Request, error: Exception) -> Response:
         {"location": " ".join(str(part) for part in item["loc"]), "message": item["msg"]} for item in error.errors()
     ]
     detail = "; ".join(f"{one['location']}: {one['message']}" for one in errors)
-    return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors)
+    return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, {"errors": errors})
 
 
 def _unexpected_error(request: Request, error: Exception) -> Response:
     log.error("request %s failed: %s", request.url.path, type(error).__name__)
     detail = "The service met an unexpected error; its log says more. No result was changed."
     # The outermost layer of the application answers here, outside the middleware that adds these headers.
-    return _answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail, headers=SECURITY_HEADERS)
+    return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, detail, headers=SECURITY_HEADERS)
 
 
-def _answer(
+def answer(
     request: Request,
     status: int,
     detail: str,
-    errors: list[dict[str, str]] | None = None,
+    members: dict[str, Any] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
+    """The problem as JSON, or as a page where a person asked for one.
+
+    Args:
+        members: further members of `Problem`, such as `errors`.
+    """
     title = HTTPStatus(status).phrase
     if not request.url.path.startswith("/api/") and "text/html" in request.headers.get("accept", ""):
         context = {"title": title, "detail": detail}
         return TEMPLATES.TemplateResponse(request, "error.html", context, status_code=status, headers=headers)
-    problem = Problem(title=title, status=status, detail=detail, instance=request.url.path, errors=errors)
+    problem = Problem(title=title, status=status, detail=detail, instance=request.url.path, **(members or {}))
     content = jsonable_encoder(problem, exclude_none=True)
     return JSONResponse(content, status_code=status, headers=headers, media_type=MEDIA_TYPE)

@@ -44,7 +44,8 @@ class ImageModel(BaseModel):
     eligible: bool = Field(description="Nothing speaks against analysing the image.")
     reasons: list[ReasonModel]
     logits: LogitsModel | None = Field(description="Null if the image was not analysed (yet).")
-    flagged: bool = Field(description="The papers' image-level flag: fused logit at or above the threshold.")
+    flagged: bool = Field(description="Fused logit at or above the threshold; the papers' flag where kind is `image`.")
+    ood: float | None = Field(description="How unlike the known images; above 1 it is refused. Null: not measured.")
     registration: RegistrationModel | None
 
 
@@ -52,11 +53,26 @@ class OperatingPointModel(BaseModel):
     """The threshold in force when the study was decided."""
 
     id: str
-    kind: str = Field(description="`image`: the threshold is compared with each image's fused logit.")
-    threshold: float | None = Field(description="Null: nothing is flagged.")
+    kind: str = Field(
+        description="How the threshold was found: `image` so that 20% of normal images reach it (the papers'), "
+        "`exam_min` so that the least score of 20% of normal exams does."
+    )
+    threshold: float | None = Field(description="Compared with each image's fused logit. Null: nothing is flagged.")
+    image_threshold: float | None = Field(description="The papers' threshold, whatever the kind.")
     limited_by_safety: bool
     demonstration: bool
     positive_class: str = Field(default=POSITIVE_CLASS, description="What sensitivity counts as positive.")
+
+
+class StratumModel(BaseModel):
+    """For what the operating point was looked up; texts as the sender wrote them."""
+
+    id: str
+    site: str
+    manufacturer: str
+    model: str
+    software_version: str
+    acquisition_type: str
 
 
 class BundleModel(BaseModel):
@@ -127,6 +143,7 @@ class Study(StudySummary):
 
     images: list[ImageModel]
     operating_point: OperatingPointModel | None
+    stratum: StratumModel | None = Field(description="Null if the images do not agree on one.")
     bundle: BundleModel | None
     deliveries: list[DeliveryModel] = Field(description="Of every result of the study, oldest first.")
     attempts: int = Field(description="Attempts at analysing this revision.")

@@ -20,6 +20,7 @@ from triage.serve.api.models import (
     ReasonModel,
     ReceivedView,
     RegistrationModel,
+    StratumModel,
     Study,
     StudySummary,
 )
@@ -63,6 +64,9 @@ def study_of(record: StudyRecord) -> Study:
         **_summary(record),
         images=_images(record, finding),
         operating_point=OperatingPointModel.model_validate(point, from_attributes=True) if point else None,
+        stratum=StratumModel.model_validate(finding.stratum, from_attributes=True)
+        if finding and finding.stratum
+        else None,
         bundle=BundleModel.model_validate(bundle, from_attributes=True) if bundle else None,
         deliveries=[_delivery(one, one.result_id == in_force and finding is not None) for one in record.deliveries],
         attempts=row.attempts,
@@ -128,6 +132,7 @@ def _analysed(image: ImageFinding) -> ImageModel:
         reasons=_reasons(image.reasons),
         logits=LogitsModel.model_validate(image.logits, from_attributes=True) if image.logits else None,
         flagged=image.flagged,
+        ood=image.ood,
         registration=RegistrationModel.model_validate(image.registration, from_attributes=True)
         if image.registration
         else None,
@@ -143,6 +148,7 @@ def _received(header: InstanceHeader) -> ImageModel:
         reasons=_reasons(header.reasons),
         logits=None,
         flagged=False,
+        ood=None,
         registration=None,
     )
 
