@@ -9,6 +9,8 @@ RUN python -m venv /opt/triage \
     && /opt/triage/bin/pip install --no-cache-dir -c constraints.txt ".[${RUNTIME}]"
 
 FROM python:3.11-slim-bookworm
+# DejaVu: names in the change record and the summary in letters beyond Latin.
+RUN apt-get update && apt-get install -y --no-install-recommends fonts-dejavu-core && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/triage triage
 COPY --from=build /opt/triage /opt/triage
 COPY models /opt/triage/models

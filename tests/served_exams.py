@@ -113,6 +113,7 @@ class Archive:
             images=tuple(scored(one.header, outcome, position) for position, one in enumerate(stored)),
             operating_point=POINT,
             bundle=BUNDLE,
+            stratum=None,
             result_id=f"{claim.study_instance_uid}-{claim.rev}",
             decided_at=self.now.isoformat(),
         )

@@ -2,15 +2,20 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from triage.core.strata import Stratum
 from triage.core.study import PREPROCESSING_VERSION
-from triage.decide.operating_point import CalibrationSet, calibrate, write_record
+from triage.decide import ood, shipped
 from triage.infer import bundle as bundles
+from triage.prepare.statistics import NAMES
 
 FLOAT = TensorProto.FLOAT
 
@@ -20,10 +25,13 @@ def _save(path: Path, nodes: list[onnx.NodeProto], inputs: list, outputs: list, 
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
 
 
-def make_bundle(folder: Path, factor: float = 1.0, devices: tuple[tuple[str, str], ...] = ()) -> Path:
+THRESHOLD = 16.0
+
+
+def make_bundle(folder: Path, factor: float = 1.0, strata: Sequence[Stratum] = (), oddest: float = 1e9) -> Path:
     """Dual-view logit = factor * (mean(main) - mean(contralateral)); whole-image logit = factor * mean(image).
 
-    A factor of NaN makes a model that returns no number.
+    A factor of NaN makes a model that returns no number; `oddest` is the distance from which on images are refused.
     """
     folder.mkdir(parents=True, exist_ok=True)
     value = helper.make_tensor_value_info
@@ -50,11 +58,12 @@ def make_bundle(folder: Path, factor: float = 1.0, devices: tuple[tuple[str, str
     outputs = [value("logit", FLOAT, ["n"]), value("attention", FLOAT, ["n", 36, 28])]
     _save(folder / "whole_image.onnx", whole, [image], outputs, [axes, scale, channel])
     (folder / "card.md").write_text("A bundle for tests.\n")
-    _describe(folder, devices)
+    (folder / bundles.OOD).write_bytes(ood.to_bytes(_check(oddest)))
+    _describe(folder, strata)
     return folder
 
 
-def _describe(folder: Path, devices: tuple[tuple[str, str], ...]) -> None:
+def _describe(folder: Path, strata: Sequence[Stratum]) -> None:
     files = {
         name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
         for name in bundles.REQUIRED_FILES
@@ -77,14 +86,41 @@ def _describe(folder: Path, devices: tuple[tuple[str, str], ...]) -> None:
         "parity": {},
     }
     (folder / bundles.MANIFEST).write_text(json.dumps(manifest))
-    scores = CalibrationSet(np.arange(20.0), np.ones(20, np.int64), np.array([f"p{i}" for i in range(20)]))
     sha256 = bundles.load(str(folder)).sha256
-    record = calibrate(
-        scores,
-        bundle_sha256=sha256,
-        dataset="none",
-        devices=devices,
-        created="2026-01-01T00:00:00Z",
-        demonstration=True,
+    content = {
+        "created": "2026-01-01T00:00:00+00:00",
+        "expires": "2099-01-01T00:00:00+00:00",
+        "dataset": "none",
+        "demonstration": True,
+        "bounds": {"image": [0.0, 100.0], "exam_min": [0.0, 100.0]},
+        "pooled": {"image": THRESHOLD, "exam_min": THRESHOLD},
+        "calibrations": [_version(stratum) for stratum in strata],
+    }
+    shipped.write(folder / bundles.CALIBRATIONS, content, sha256)
+
+
+def _version(stratum: Stratum) -> dict[str, Any]:
+    key = {name: value for name, value in asdict(stratum).items() if name not in ("bundle_sha256", "preprocessing")}
+    rates = {"exam_flag_rate": {"value": 0.2, "k": 20, "n": 100}}
+    report = {"kinds": {"image": {"calibration": rates, "evaluation": None}}}
+    return {
+        "stratum": key,
+        "kind": "image",
+        "threshold": THRESHOLD,
+        "image_threshold": THRESHOLD,
+        "limited_by_safety": False,
+        "protocol": {},
+        "report": report,
+    }
+
+
+def _check(oddest: float) -> ood.OutOfDistribution:
+    """Everything within `oddest` of nought passes."""
+
+    def metric(width: int) -> ood.Metric:
+        return ood.Metric(np.zeros(width), np.ones(width), np.zeros((1, 2, width)), np.eye(width))
+
+    keys = ("some device", ood.POOLED)
+    return ood.OutOfDistribution(
+        keys[:1], metric(1), metric(len(NAMES)), dict.fromkeys(keys, (1.0, 1.0)), dict.fromkeys(keys, oddest)
     )
-    write_record(record, folder / bundles.OPERATING_POINT)

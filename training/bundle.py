@@ -1,11 +1,12 @@
-"""Bundle: the trained systems of a run in, `models/NAME` out - ONNX files, manifest, card and operating point.
+"""Bundle: the trained systems of a run in, `models/NAME` out - ONNX files, manifest, card and operating points.
 
-The order matters: the manifest names every file by its SHA-256, the operating point names the manifest by its own, so
-scoring happens on the finished graphs and the operating point is written last, beside the manifest.
+The order matters: the manifest names every file by its SHA-256, the operating points name the manifest by its own, so
+scoring happens on the finished graphs and the operating points are written last, beside the manifest.
 """
 
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,23 +17,25 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from training.calibration_scores import Wanted, score_phantoms
 from training.card import write_card
 from training.data.images import part
 from training.data.manifest import ImageRow, Manifest, of_split
-from training.evaluate.blind import ImageScore, labelled, result, score
+from training.evaluate.blind import ImageScore, result, score
 from training.evaluate.systems import stage_scores, trained_dual, trained_whole
 from training.export import OPSET, export, graphs
 from training.heads import DualViewHead
+from training.operating_points import Evidence, calibrations, fit_check, real_images, summary
 from training.recipe import Recipe
 from triage.core.errors import TriageError
 from triage.core.study import DUAL_VIEW_SHAPE, PREPROCESSING_VERSION, WHOLE_IMAGE_SHAPE
-from triage.decide.operating_point import CalibrationRecord, CalibrationSet, calibrate, write_record
-from triage.infer.bundle import MANIFEST, OPERATING_POINT, load
+from triage.decide import shipped
+from triage.infer.bundle import CALIBRATIONS, MANIFEST, OOD, load
 from triage.infer.engine import Engine
 
 LICENCE = "Apache-2.0"
 CARD = "card.md"
-PARTS = ("train", "validation", "calibration", "test")
+PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -55,27 +58,55 @@ class Sources:
 def build(sources: Sources, out: Path, version: str, threads: int = 2) -> dict[str, Any]:
     """Exports, fits the fusion on validation, calibrates, measures on the test part and writes everything."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / OPERATING_POINT).unlink(missing_ok=True)
+    (out / CALIBRATIONS).unlink(missing_ok=True)
     parity = export_models(sources.recipe, sources.run, out)
     body = _body(sources, out.name, version, parity)
     with tempfile.TemporaryDirectory() as folder:
         # A preliminary manifest: scoring needs a bundle, and the final manifest holds what scoring finds.
-        draft = Path(folder)
-        for file in parity:
-            (draft / file).symlink_to((out / file).resolve())
-        write_card(draft / CARD, body)
-        _write_manifest(draft, body)
+        draft = _draft(Path(folder), out, parity, body)
         engine = Engine(load(str(draft)), "auto", threads)
-        calibration, calibration_scores = _scored(sources, "calibration", engine)
+        evidence = _evidence(sources, draft, threads)
+        real = _real_images(sources, engine)
+        (out / OOD).write_bytes(fit_check(evidence.consecutive, real))
         test, test_scores = _scored(sources, "test", engine)
-    threshold = _calibrate(sources, calibration, calibration_scores, "", body["created"]).threshold
-    measured = result(test, test_scores, threshold)
-    body["metrics"] = {"part": "test"} | measured["metrics"]
+    created = datetime.fromisoformat(body["created"])
+    points = calibrations(evidence, "", created)
+    measured = result(test, test_scores, points["pooled"]["image"])
+    body["metrics"] = {"part": "test"} | measured["metrics"] | {"operating_points": summary(points)}
+    images = 0 if real is None else real.positions.size
+    body["training_data"] |= {"operating_points": evidence.dataset, "real_images_known": images}
     write_card(out / CARD, body)
     sha256 = _write_manifest(out, body)
-    write_record(_calibrate(sources, calibration, calibration_scores, sha256, body["created"]), out / OPERATING_POINT)
-    load(str(out))
+    shipped.write(out / CALIBRATIONS, calibrations(evidence, sha256, created), sha256)
+    shipped.read(out / CALIBRATIONS, load(str(out)).sha256)
     return measured
+
+
+def _draft(folder: Path, out: Path, parity: dict[str, float], body: dict[str, Any]) -> Path:
+    """A bundle that scores and does nothing else: its out-of-distribution check is still empty."""
+    for file in parity:
+        (folder / file).symlink_to((out / file).resolve())
+    (folder / OOD).write_bytes(b"")
+    write_card(folder / CARD, body)
+    _write_manifest(folder, body)
+    return folder
+
+
+def _evidence(sources: Sources, draft: Path, threads: int) -> Evidence:
+    """Scores of fresh exams, kept in the work folder."""
+    points, work = sources.recipe.data.operating_points, sources.run.parent
+    consecutive = Wanted(points.exams, points.seed)
+    abnormal = Wanted(points.abnormal_from, points.seed + 1, abnormal_only=True)
+    scores = score_phantoms(str(draft), work / "operating", consecutive, threads)
+    more = score_phantoms(str(draft), work / "operating-abnormal", abnormal, threads)
+    dataset = f"{points.exams} fresh phantom exams (seed {points.seed}) and the abnormal ones of {abnormal.exams} more"
+    return Evidence(scores, more, points.admitted, dataset)
+
+
+def _real_images(sources: Sources, engine: Engine) -> Any:
+    points = sources.recipe.data.operating_points
+    folder = Path(os.environ.get("TRIAGE_DATA_DIR", points.real_images))
+    return real_images(folder, points.admitted[0], engine) if points.admitted else None
 
 
 def export_models(recipe: Recipe, run: Path, out: Path) -> dict[str, float]:
@@ -110,26 +141,6 @@ def fit_fusion(sources: Sources) -> dict[str, float]:
 def _scored(sources: Sources, split: str, engine: Engine) -> tuple[Manifest, list[ImageScore]]:
     rows = sources.rows(split)
     return rows, score(rows, engine)
-
-
-def _calibrate(
-    sources: Sources, rows: Manifest, scores: Sequence[ImageScore], sha256: str, created: str
-) -> CalibrationRecord:
-    scored = labelled(rows, scores, "fused")
-    if scored is None or (scored.birads < 0).any():
-        raise TriageError("the calibration part needs normal and abnormal images, all with a BI-RADS category")
-    admitted = sources.recipe.data.admitted_devices
-    names = ", ".join(" ".join(device) for device in admitted)
-    note = f"; {names} admitted for demonstration, without data of its own" if admitted else ""
-    devices = {(row.manufacturer, row.model) for row in rows.rows} | set(admitted)
-    return calibrate(
-        CalibrationSet(scored.scores, scored.birads, scored.patients),
-        bundle_sha256=sha256,
-        dataset=f"{sources.data_name}, calibration part{note}",
-        devices=tuple(sorted(devices)),
-        created=created,
-        demonstration=sources.demonstration,
-    )
 
 
 def _body(sources: Sources, name: str, version: str, parity: dict[str, float]) -> dict[str, Any]:
@@ -177,7 +188,7 @@ def _counts(rows: Sequence[ImageRow]) -> dict[str, int]:
 def _write_manifest(folder: Path, body: dict[str, Any]) -> str:
     """Adds the digest of every file and writes the manifest; returns its own digest."""
     files = {}
-    for path in sorted([*folder.glob("*.onnx"), folder / CARD]):
+    for path in sorted([*folder.glob("*.onnx"), folder / OOD, folder / CARD]):
         content = path.read_bytes()
         files[path.name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     raw = (json.dumps(body | {"files": files}, indent=2) + "\n").encode()

@@ -18,6 +18,7 @@ def write_card(path: Path, body: dict[str, Any]) -> None:
         _what_it_does(),
         _data(body["training_data"]),
         _figures(body["metrics"]),
+        _operating_points(body),
         _limits(),
         f"Made {body['created']}. Licence: {body['licence']}.\n",
     ]
@@ -72,14 +73,52 @@ def _figures(metrics: dict[str, Any]) -> str:
     return f"""\
 ## What was measured
 
-On the test part, with the threshold fixed beforehand on the calibration part. Intervals are 95% and allow for several
-images of one woman being alike.
+On the test part, with the image-level threshold of all phantom units, fixed beforehand on other exams. Intervals are
+95% and allow for several images of one woman being alike.
 
 - Area under the ROC curve: {fused["auc"]["value"]:.3f} ({low:.3f} to {high:.3f}).
 - Normal images flagged: {_share(frozen["sensitivity"])}. (The papers call this sensitivity; 20% was aimed at.)
 - Abnormal images *not* flagged: {_share(frozen["specificity"])}. (The papers call this specificity.)
 - Abnormal images wrongly flagged: {frozen["abnormal_screened_out"]}; {missed}.
 """
+
+
+def _operating_points(body: dict[str, Any]) -> str:
+    points = body["metrics"].get("operating_points")
+    if not points:
+        return ""
+    lines = [
+        f"| {one['device']} | {one['threshold']:.3f}{', limited by safety' if one['limited_by_safety'] else ''} "
+        f"| {_counted(one['sensitivity'])} | {_counted(one['missed'])} |"
+        for one in points
+        if one["threshold"] is not None
+    ]
+    admitted = ", ".join(one["device"] for one in points if not one["own_data"])
+    real = body["training_data"]["real_images_known"]
+    return "\n".join(
+        [
+            "## Operating points that come with it",
+            "",
+            f"Found on {body['training_data']['operating_points']}; the figures are those of exams that they were not",
+            "found on. An exam counts by the least of its four numbers. They are demonstrations: approved by nobody.",
+            f"{admitted + ' has no data of its own and gets the threshold of all.' if admitted else ''}",
+            "",
+            "| device | threshold | normal exams flagged | abnormal exams flagged |",
+            "|---|---|---|---|",
+            *lines,
+            "",
+            "What is unlike the known images is refused. Known are the phantoms and, for wrapped PNG exams, how"
+            f" {real} real",
+            "images look (80 digital CC views of CDD-CESM, film MLO views of mini-MIAS): averages and spreads of"
+            " numbers",
+            "taken from them, none of their pixels. The networks learnt from none of them.",
+            "",
+        ]
+    )
+
+
+def _counted(found: dict[str, Any]) -> str:
+    return f"{found['k']} of {found['n']} = {found['value']:.1%} ({found['low']:.1%} to {found['high']:.1%})"
 
 
 def _share(found: dict[str, Any]) -> str:
@@ -91,7 +130,7 @@ def _limits() -> str:
     return """\
 ## Where it must not be trusted
 
-- On images from a device that the operating point does not list, the service answers *not evaluated*.
+- On images from a site, device or software version without an operating point, the service answers *not evaluated*.
 - Implants, partial or magnified views, tomosynthesis and images not meant for display are refused.
 - It does not detect, describe or rank lesions, and no answer is ever "suspicious".
 """

@@ -52,6 +52,21 @@ class Systems(BaseModel):
     """Row of the report to stage."""
 
 
+class OperatingPoints(BaseModel):
+    """The fresh phantom exams that operating points and out-of-distribution check are found on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    exams: int = Field(ge=1)
+    seed: int
+    abnormal_from: int = Field(ge=1)
+    """The abnormal ones of this many more exams, with the next seed, are added to find the thresholds on."""
+    admitted: tuple[str, ...] = ()
+    """Manufacturers that a demonstration admits at the threshold of all phantom units, without data of their own."""
+    real_images: str = "../shared/data"
+    """Where real images are that say how the first admitted manufacturer's look; TRIAGE_DATA_DIR comes first."""
+
+
 class DataRecipe(BaseModel):
     """How many phantom exams each part gets, and from which seed."""
 
@@ -60,8 +75,13 @@ class DataRecipe(BaseModel):
     seed: int = 1
     conspicuity: float = 1.0
     exams: dict[Literal["train", "validation", "calibration", "test"], int]
-    admitted_devices: tuple[tuple[str, str], ...] = ()
-    """Manufacturer and model of devices that a demonstration's operating point admits without data of their own."""
+    operating_points: OperatingPoints
+
+    @model_validator(mode="after")
+    def _seeds_differ(self) -> "DataRecipe":
+        if self.seed in (self.operating_points.seed, self.operating_points.seed + 1):
+            raise ValueError("operating_points.seed or the next one is that of the training data: use other patients")
+        return self
 
 
 class Recipe(BaseModel):

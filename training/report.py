@@ -18,9 +18,7 @@ def rows(comparison: dict[str, Any], bundle_metrics: dict[str, Any]) -> list[Row
         found += _system_rows(name, metrics)
     frozen = bundle_metrics["at_bundle_threshold"]
     for key, what in _FROZEN.items():
-        found.append(
-            _proportion(f"bundle-frozen-{key}", f"{what}, threshold frozen on the calibration part", frozen[key])
-        )
+        found.append(_proportion(f"bundle-frozen-{key}", f"{what}, threshold frozen on other exams", frozen[key]))
     for difference in comparison["differences"]:
         found.append(
             {

@@ -9,15 +9,17 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from triage.assemble.completeness import due_at
 from triage.assemble.dispatch import Dispatcher
-from triage.core.errors import BundleError, ConfigurationError
-from triage.decide.operating_point import CalibrationRecord, read_record
+from triage.core.errors import ConfigurationError
+from triage.core.finding import ImageFinding
+from triage.core.study import PREPROCESSING_VERSION
+from triage.decide import shipped
 from triage.infer import bundle as bundles
 from triage.infer.runtime import installed_runtime
 from triage.intake import ViewsAtHand
@@ -27,9 +29,11 @@ from triage.store.blobs import Blobs
 from triage.store.database import open_database
 from triage.store.ledger import Ledger
 from triage.store.pictures import Pictures
+from triage.store.secret import patient_keys
 
 if TYPE_CHECKING:
-    from triage.deliver.outbox import Outbox
+    from triage.scoring import Scorer
+    from triage.serve.bundle import ServedBundle
 
 log = logging.getLogger(__name__)
 
@@ -49,16 +53,20 @@ def open_ledger(settings: Settings) -> Ledger:
         raise ConfigurationError(f"home: cannot write to {settings.home} ({error.strerror})") from error
 
 
-def check(settings: Settings) -> CalibrationRecord:
-    """Everything that must hold before a role can start; the calibration record of the bundle.
+def check(settings: Settings) -> tuple[bundles.Bundle, shipped.Shipped]:
+    """Everything that must hold before a role can start; the bundle and the operating points that came with it.
 
     Raises:
         TriageError: what is wrong, and where.
     """
+    from triage import destinations
+
     installed_runtime()
-    record = calibration_of(bundles.load(settings.inference.bundle))
-    open_ledger(settings)
-    return record
+    bundle = bundles.load(settings.inference.bundle)
+    points = shipped_with(bundle)
+    destinations.outbox(settings, open_ledger(settings))
+    destinations.messages(settings)
+    return bundle, points
 
 
 def open_blobs(settings: Settings) -> Blobs:
@@ -66,16 +74,13 @@ def open_blobs(settings: Settings) -> Blobs:
     return Blobs(settings.home / "spool")
 
 
-def calibration_of(bundle: bundles.Bundle) -> CalibrationRecord:
-    """The calibration record that ships with a bundle.
+def shipped_with(bundle: bundles.Bundle) -> shipped.Shipped:
+    """The operating points that came with a bundle.
 
     Raises:
-        BundleError: it was made for another bundle.
+        BundleError: they are missing, were changed, or were found with another bundle.
     """
-    record = read_record(bundle.file(bundles.OPERATING_POINT))
-    if record.bundle_sha256 != bundle.sha256:
-        raise BundleError(f"{bundle.file(bundles.OPERATING_POINT)}: was calibrated for another bundle; calibrate again")
-    return record
+    return shipped.read(bundle.file(bundles.CALIBRATIONS), bundle.sha256)
 
 
 def starting(settings: Settings, role: str) -> Heartbeat:
@@ -110,66 +115,79 @@ def _beating(stop: threading.Event, heartbeat: Heartbeat, detail: dict[str, Any]
 def run_scp(settings: Settings, stop: threading.Event) -> None:
     """The listener."""
     from triage.accept.header_rules import describe
-    from triage.receive.scp import Listener, serve
+    from triage.deliver.commitment import listening
+    from triage.listening import listener
+    from triage.receive.scp import serve
 
     heartbeat = starting(settings, "scp")
     ledger, blobs = open_ledger(settings), open_blobs(settings)
     blobs.sweep(ledger.known_digests, ORPHANS_OLDER_THAN)
     due = partial(due_at, quiet=settings.assembly.quiet, max_wait=settings.assembly.max_wait)
-    listener = Listener(settings.dicom.ae_title, settings.dicom.host, settings.dicom.port)
-    server = serve(listener, blobs, ledger, describe, due)
+    dicom, tls = settings.dicom, settings.dicom.tls
+    reception = serve(listener(dicom), blobs, ledger, describe, due, listening(ledger))
     try:
-        address = f"{settings.dicom.ae_title}@{settings.dicom.host}:{settings.dicom.port}"
-        log.info("listening as %s", address)
-        beat_until(stop, heartbeat, {"address": address})
+        detail = {"address": f"{dicom.ae_title}@{dicom.host}:{dicom.port}"} if dicom.plain else {}
+        if tls:
+            detail["tls_address"] = f"{dicom.ae_title}@{tls.host}:{tls.port}"
+        log.info("listening as %s", " and with TLS as ".join(detail.values()))
+        beat_until(stop, heartbeat, detail)
     finally:
-        server.shutdown()
+        reception.shutdown()
 
 
 def run_worker(settings: Settings, stop: threading.Event) -> None:
     """The worker of this home: there is one, and it takes over whatever its predecessor had claimed."""
     import cv2
 
-    from triage import __version__
-    from triage.infer.engine import Engine
+    from triage import __version__, destinations
     from triage.pipeline import Pipeline
     from triage.report.composite import Device
     from triage.report.outputs import Outputs
 
     heartbeat = starting(settings, "worker")
     cv2.setNumThreads(1)  # views are prepared in parallel; threads within threads are slower
-    threads = settings.inference.thread_count
-    bundle = bundles.load(settings.inference.bundle)
-    ledger, pictures = open_ledger(settings), Pictures(settings.home / "pictures")
+    ledger, views = open_ledger(settings), ViewsAtHand(Pictures(settings.home / "pictures"))
     ledger.release_leases()
-    engine = Engine(bundle, settings.inference.device, threads)
+    scorer = _scorer(settings, settings.inference.bundle, ledger, views)
+    shadow = settings.inference.shadow_bundle
     device = Device("Mammography triage", "Open Mammography Triage", "triage", __version__, settings.dicom.ae_title)
     wanted = {one.name: one.outputs for one in settings.destination}
-    outputs = Outputs(Blobs(settings.home / "results"), wanted, device)
-    views = ViewsAtHand(pictures)
-    calibration = calibration_of(bundle)
-    pipeline = Pipeline(ledger, engine, calibration, views, outputs, threads)
-    outbox = _outbox(settings, ledger)
+    outputs = Outputs(Blobs(settings.home / "results"), wanted, device, destinations.messages(settings))
+    pipeline = Pipeline(
+        ledger, scorer, outputs, _scorer(settings, shadow, ledger, views, adopt=False) if shadow else None
+    )
+    outbox = destinations.outbox(settings, ledger)
     outbox.start()
-    detail = {
-        "bundle": asdict(bundle.identity),
-        "device": engine.device,
-        "operating_point": asdict(calibration.operating_point),
-    }
-    _beating(stop, heartbeat, detail)
-    log.info("bundle %s %s on %s with %d threads", bundle.manifest.name, bundle.sha256[:12], engine.device, threads)
+    identity = scorer.engine.bundle.identity
+    _beating(stop, heartbeat, {"bundle": asdict(identity), "device": scorer.engine.device})
+    log.info(
+        "bundle %s %s on %s with %d threads", identity.name, identity.sha256[:12], scorer.engine.device, scorer.threads
+    )
     try:
         Dispatcher(ledger, pipeline.analyse, views.get).run(stop)
     finally:
         outbox.stop()
 
 
-def _outbox(settings: Settings, ledger: Ledger) -> "Outbox":
-    from triage.deliver.c_store import CStore
-    from triage.deliver.outbox import Outbox
+def _scorer(settings: Settings, name: str, ledger: Ledger, views: ViewsAtHand, adopt: bool = True) -> "Scorer":
+    """The models of a bundle, ready; the demonstration calibrations that came with it are taken in."""
+    from triage.decide.ood import read as read_ood
+    from triage.infer.engine import Engine
+    from triage.scoring import Scorer
 
-    us = settings.dicom.ae_title
-    return Outbox(ledger, {one.name: CStore(us, one.ae_title, one.host, one.port) for one in settings.destination})
+    threads = settings.inference.thread_count
+    bundle = bundles.load(name)
+    if adopt:
+        ledger.adopt(shipped_with(bundle).calibrations)
+    engine = Engine(bundle, settings.inference.device, threads)
+    return Scorer(engine, read_ood(bundle.file(bundles.OOD)), views, threads)
+
+
+def rescorer(settings: Settings) -> Callable[[str], Mapping[str, ImageFinding]]:
+    """What scores a study again from the pixels that the ledger holds: by its UID, a finding for each mammogram."""
+    ledger, views = open_ledger(settings), ViewsAtHand(Pictures(settings.home / "pictures"))
+    scorer = _scorer(settings, settings.inference.bundle, ledger, views, adopt=False)
+    return lambda study_instance_uid: scorer.score(ledger.instances(study_instance_uid), draw=False)
 
 
 def run_api(settings: Settings, stop: threading.Event) -> None:
@@ -180,12 +198,23 @@ def run_api(settings: Settings, stop: threading.Event) -> None:
 
     heartbeat = starting(settings, "api")
     ledger = open_ledger(settings)
-    app = create_app(ledger, Pictures(settings.home / "pictures"), HealthCheck(settings.home, ledger))
+    shadow = settings.inference.shadow_bundle
+    served = replace(_served(settings.inference.bundle), shadow=_served(shadow) if shadow else None)
+    health = HealthCheck(settings.home, ledger)
+    app = create_app(ledger, Pictures(settings.home / "pictures"), health, served, patient_keys(settings.home))
     listener = listen(settings.http.host, settings.http.port)
     address = f"http://{settings.http.host}:{listener.getsockname()[1]}/"
     log.info("worklist at %s", address)
     _beating(stop, heartbeat, {"address": address})
     run(app, listener, stop)
+
+
+def _served(name: str) -> "ServedBundle":
+    """What the pages and REST know of a bundle."""
+    from triage.serve.bundle import ServedBundle
+
+    bundle = bundles.load(name)
+    return ServedBundle(bundle.sha256, str(PREPROCESSING_VERSION), shipped_with(bundle).bounds)
 
 
 _RUN: Mapping[str, Callable[[Settings, threading.Event], None]] = {

@@ -4,12 +4,14 @@ Every default runs without a file. A wrong value is reported with the file, the 
 """
 
 import os
+import re
 import tomllib
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from triage.core.errors import ConfigurationError
@@ -19,12 +21,54 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class DicomTlsSettings(_Section):
+    """The port of the Storage SCP that demands certificates. All files are PEM."""
+
+    cert_file: Path
+    key_file: Path
+    ca_file: Path
+    """The authorities whose certificates senders may show; the system's are not asked."""
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 2762
+
+
+class SenderSettings(_Section):
+    """One peer that may send: its AE title, and what it cannot just claim, be it its address or its certificate."""
+
+    ae_title: Annotated[str, Field(min_length=1, max_length=16)]
+    """`*`: whatever title, for those that have no entry of their own."""
+    hosts: tuple[IPv4Network | IPv6Network, ...] = ()
+    certificate_sha256: str = ""
+    """What `openssl x509 -noout -fingerprint -sha256` prints, with or without colons."""
+    certificate_name: str = ""
+    """Common name or alternative name of the certificate."""
+
+    @field_validator("certificate_sha256")
+    @classmethod
+    def _is_a_fingerprint(cls, value: str) -> str:
+        digits = value.rpartition("=")[2].replace(":", "").strip().lower()
+        if value and not re.fullmatch("[0-9a-f]{64}", digits):
+            raise ValueError("must be the SHA-256 fingerprint of a certificate: 64 hexadecimal digits")
+        return digits
+
+    @model_validator(mode="after")
+    def _proves_who_it_is(self) -> Self:
+        if not (self.hosts or self.certificate_sha256 or self.certificate_name):
+            raise ValueError("anybody can claim an AE title: give hosts, certificate_sha256 or certificate_name")
+        return self
+
+
 class DicomSettings(_Section):
     """The Storage SCP."""
 
     ae_title: Annotated[str, Field(min_length=1, max_length=16)] = "TRIAGE"
     port: Annotated[int, Field(ge=1, le=65535)] = 11112
     host: str = "127.0.0.1"
+    plain: bool = True
+    """Whether there is a port without TLS."""
+    tls: DicomTlsSettings | None = None
+    sender: tuple[SenderSettings, ...] = ()
+    """Who may send. Without any, everybody on this machine may, and listening beyond it is refused."""
 
 
 class HttpSettings(_Section):
@@ -55,6 +99,8 @@ class InferenceSettings(_Section):
     """Which bundle runs where. `bundle` is a name under `models/` or a folder."""
 
     bundle: str = "default"
+    shadow_bundle: str = ""
+    """A second bundle that runs beside the one that serves and is compared, never shown to readers; empty: none."""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     threads: Annotated[int, Field(ge=0)] = 0
 
@@ -70,15 +116,61 @@ class DatabaseSettings(_Section):
     url: str = ""
 
 
-class DestinationSettings(_Section):
-    """One receiver of results."""
+DicomOutput = Literal["sr", "sr-88.33", "sr-88.22", "sc", "gsps", "kos", "pdf", "cad-sr"]
 
+
+class _Destination(_Section):
     name: Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9._-]+$")]
+
+
+class CStoreDestination(_Destination):
+    """A receiver of DICOM objects by C-STORE."""
+
     kind: Literal["c-store"] = "c-store"
     ae_title: Annotated[str, Field(min_length=1, max_length=16)]
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 11113
-    outputs: tuple[Literal["sr"], ...] = ("sr",)
+    storage_commitment: bool = False
+    """Ask the receiver to commit itself; only then a result counts as confirmed."""
+    outputs: tuple[DicomOutput, ...] = ("sr",)
+
+
+class StowDestination(_Destination):
+    """A receiver of DICOM objects by STOW-RS; `secret_file` holds `user:password` or a token."""
+
+    kind: Literal["stow"]
+    url: str
+    ca_file: Path | None = None
+    authorization: Literal["none", "basic", "bearer"] = "none"
+    secret_file: Path | None = None
+    outputs: tuple[DicomOutput, ...] = ("sr",)
+
+
+class Hl7Destination(_Destination):
+    """A receiver of HL7 v2 ORU^R01 over MLLP; see `triage.report.hl7.Hl7Mapping` for the fields of the message."""
+
+    kind: Literal["hl7"]
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 2575
+    outputs: tuple[Literal["hl7-oru"], ...] = ("hl7-oru",)
+    sending_application: str = "TRIAGE"
+    sending_facility: str = ""
+    receiving_application: str = ""
+    receiving_facility: str = ""
+    assigning_authority: str = ""
+    patient_class: str = ""
+    accession_fields: tuple[int, ...] = (3, 18)
+    scores: bool = True
+    ordered_priority: Literal["", "S", "A", "R"] = ""
+    priorities: dict[Literal["not_flagged", "not_evaluated"], Literal["S", "A", "R"]] = {}
+
+
+DestinationSettings = Annotated[
+    Annotated[CStoreDestination, Tag("c-store")]
+    | Annotated[StowDestination, Tag("stow")]
+    | Annotated[Hl7Destination, Tag("hl7")],
+    Discriminator(lambda value: value.get("kind", "c-store") if isinstance(value, dict) else value.kind),
+]
 
 
 class Settings(BaseSettings):

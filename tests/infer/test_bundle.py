@@ -71,8 +71,9 @@ def test_an_unknown_bundle_says_where_it_was_looked_for() -> None:
 def test_each_input_reaches_the_logit(folder: Path) -> None:
     engine = Engine(bundles.load(str(folder)), "cpu", 1)
     dark, bright = (np.full(DUAL_VIEW_SHAPE, value, np.uint16) for value in (0, 65535))
-    assert engine.dual_view([bright], [dark]) == pytest.approx([1.0])
-    assert engine.dual_view([dark], [bright]) == pytest.approx([-1.0])
+    (one, of_bright), (other, of_dark) = (*engine.dual_view([bright], [dark]), *engine.dual_view([dark], [bright]))
+    assert (one, other) == pytest.approx((1.0, -1.0))
+    assert (of_bright.tolist(), of_dark.tolist()) == ([1.0], [0.0]), "the embedding is that of the main image"
     [(logit, attention)] = engine.whole_image([np.full(WHOLE_IMAGE_SHAPE, 65535, np.uint16)])
     assert logit == pytest.approx(1.0)
     assert attention.shape == (36, 28)

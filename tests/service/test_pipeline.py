@@ -12,13 +12,16 @@ from tiny_bundle import make_bundle
 from triage.accept.header_rules import describe
 from triage.assemble.completeness import due_at
 from triage.core.finding import Outcome, StudyFinding
+from triage.core.strata import Stratum, stratum_of
+from triage.decide.ood import read as read_ood
 from triage.infer import bundle as bundles
 from triage.infer.engine import Engine
 from triage.intake import ViewsAtHand
 from triage.pipeline import Pipeline
 from triage.report.composite import Device
 from triage.report.outputs import Outputs
-from triage.roles import calibration_of
+from triage.roles import shipped_with
+from triage.scoring import Scorer
 from triage.store.blobs import Blobs
 from triage.store.database import open_database
 from triage.store.ledger import Ledger
@@ -28,23 +31,26 @@ MINUTE = timedelta(minutes=1)
 Analyse = Callable[..., StudyFinding]
 
 
-def devices(files: list[Path]) -> tuple[tuple[str, str], ...]:
+def strata(files: list[Path]) -> list[Stratum]:
     headers = [pydicom.dcmread(file, stop_before_pixels=True) for file in files]
-    return tuple({(str(ds.Manufacturer), str(ds.ManufacturerModelName)) for ds in headers})
+    described = [describe(ds, str(ds.file_meta.TransferSyntaxUID)) for ds in headers]
+    return sorted({stratum_of(header.attributes, "", "") for header in described})
 
 
 @pytest.fixture
 def analyse(tmp_path: Path) -> Analyse:
     """Takes files in and analyses their study once, with a bundle of the given factor."""
 
-    def run(files: list[Path], factor: float = 1.0, calibrated: bool = True) -> StudyFinding:
-        folder = make_bundle(tmp_path / "bundle", factor, devices(files) if calibrated else ())
+    def run(files: list[Path], factor: float = 1.0, calibrated: bool = True, oddest: float = 1e9) -> StudyFinding:
+        folder = make_bundle(tmp_path / "bundle", factor, strata(files) if calibrated else (), oddest)
         bundle = bundles.load(str(folder))
         ledger = Ledger(open_database("", tmp_path))
+        ledger.adopt(shipped_with(bundle).calibrations)
         device = Device("name", "maker", "model", "1", "serial")
         outputs = Outputs(Blobs(tmp_path / "results"), {"pacs": ("sr",)}, device)
         views = ViewsAtHand(Pictures(tmp_path / "pictures"))
-        pipeline = Pipeline(ledger, Engine(bundle, "cpu", 1), calibration_of(bundle), views, outputs, 1)
+        scorer = Scorer(Engine(bundle, "cpu", 1), read_ood(bundle.file(bundles.OOD)), views, 1)
+        pipeline = Pipeline(ledger, scorer, outputs)
         for number, file in enumerate(files):
             ds = pydicom.dcmread(file, stop_before_pixels=True)
             header = describe(ds, str(ds.file_meta.TransferSyntaxUID))
@@ -105,3 +111,10 @@ def test_the_same_input_is_the_same_result(analyse: Analyse, exams: list[list[Pa
     second = analyse(exams[0])
     assert second.result_id == first.result_id
     assert second.images == first.images
+
+
+def test_an_image_unlike_the_known_ones_is_refused(analyse: Analyse, exams: list[list[Path]]) -> None:
+    finding = analyse(exams[0], factor=10_000.0, oddest=1e-3)
+    assert finding.outcome is Outcome.NOT_EVALUATED
+    assert {found.code for found in finding.reasons} == {"out-of-distribution"}
+    assert all(image.ood is not None and image.ood > 1 and not image.flagged for image in finding.images)

@@ -13,8 +13,8 @@ from triage.core.study import UInt16Image
 class BrightnessEngine:
     """Scores by mean brightness; stands in for a bundle's models."""
 
-    def dual_view(self, main: list[UInt16Image], contralateral: list[UInt16Image]) -> list[float]:
-        return [float(a.mean()) - float(b.mean()) for a, b in zip(main, contralateral, strict=True)]
+    def dual_view(self, main: list[UInt16Image], contralateral: list[UInt16Image]) -> list[tuple[float, None]]:
+        return [(float(a.mean()) - float(b.mean()), None) for a, b in zip(main, contralateral, strict=True)]
 
     def whole_image(self, images: list[UInt16Image]) -> list[tuple[float, None]]:
         return [(float(image.mean()), None) for image in images]

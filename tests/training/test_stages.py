@@ -26,7 +26,8 @@ def recipe() -> Recipe:
         "whole": Stage(method="mip-finetune", start="linear", per_epoch=24, **ONE),
     }
     systems = {"dual_view": "dual", "whole_image": "whole", "compared": {"plain": "plain"}}
-    data = {"exams": {"train": 1, "validation": 1, "calibration": 1, "test": 1}}
+    points = {"exams": 1, "seed": 2, "abnormal_from": 1}
+    data = {"exams": {"train": 1, "validation": 1, "test": 1}, "operating_points": points}
     return Recipe.model_validate({"data": data, "systems": systems, "stages": stages})
 
 

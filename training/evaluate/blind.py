@@ -20,8 +20,9 @@ from training.data.pixels import contralateral, exams, prepare_file
 from training.evaluate.metrics import Scored, at_threshold, evaluate
 from triage.core.errors import Rejected
 from triage.core.study import PreparedView, RegisteredPair
-from triage.decide.operating_point import read_record, round_score
-from triage.infer.bundle import OPERATING_POINT, load
+from triage.decide import shipped
+from triage.decide.operating_point import round_score
+from triage.infer.bundle import CALIBRATIONS, load
 from triage.infer.engine import Engine
 from triage.register.affine import register_pair
 
@@ -98,7 +99,7 @@ def _score_image(number: int, row: ImageRow, ready: _Ready, engine: Engine, mani
         return ImageScore(row.file, whole_image=whole, contralateral="none")
     if not pair.accepted:
         return ImageScore(row.file, whole_image=whole, contralateral="registration-failed")
-    dual = engine.dual_view([view.dual_view], [pair.moving])[0]
+    dual, _ = engine.dual_view([view.dual_view], [pair.moving])[0]
     fused = round_score(engine.fuse(dual, whole))
     return ImageScore(row.file, round_score(dual), whole, fused, contralateral=manifest.rows[other].file)
 
@@ -150,7 +151,7 @@ def evaluate_bundle(bundle_name: str, manifest_path: Path, split: str = "", thre
         manifest = of_split(manifest, split)
     scores = score(manifest, Engine(bundle, "auto", threads), threads)
     threshold = None
-    if (bundle.folder / OPERATING_POINT).is_file():
-        threshold = read_record(bundle.folder / OPERATING_POINT).threshold
+    if (bundle.folder / CALIBRATIONS).is_file():
+        threshold = shipped.read(bundle.folder / CALIBRATIONS, bundle.sha256).pooled["image"]
     identity = {"name": bundle.identity.name, "version": bundle.identity.version, "sha256": bundle.sha256}
     return {"bundle": identity} | result(manifest, scores, threshold)

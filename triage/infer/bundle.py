@@ -1,4 +1,4 @@
-"""A model bundle: ONNX files, fusion and operating point under one manifest that names the SHA-256 of every file.
+"""A model bundle: ONNX files, out-of-distribution check and fusion under one manifest with the SHA-256 of every file.
 
 A file that is missing, added to the manifest wrongly or changed keeps the whole bundle from loading.
 """
@@ -17,8 +17,10 @@ from triage.core.finding import BundleIdentity
 from triage.core.study import PREPROCESSING_VERSION
 
 MANIFEST = "manifest.json"
-OPERATING_POINT = "operating_point.json"
-REQUIRED_FILES = ("encoder.onnx", "dual_head.onnx", "whole_image.onnx", "card.md")
+CALIBRATIONS = "calibrations.json"
+"""Lies beside the manifest and names it: operating points are found with the finished bundle."""
+OOD = "ood.npz"
+REQUIRED_FILES = ("encoder.onnx", "dual_head.onnx", "whole_image.onnx", OOD, "card.md")
 
 
 class FileEntry(BaseModel):

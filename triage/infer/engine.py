@@ -38,14 +38,21 @@ class Engine:
         self.dual_view([blank] * self._batch, [blank] * self._batch)
         self.whole_image([np.zeros(WHOLE_IMAGE_SHAPE, np.uint16)])
 
-    def dual_view(self, main: Sequence[UInt16Image], contralateral: Sequence[UInt16Image]) -> list[float]:
-        """Logit of each main image beside its registered contralateral view; all images on DUAL_VIEW_SHAPE."""
+    def dual_view(
+        self, main: Sequence[UInt16Image], contralateral: Sequence[UInt16Image]
+    ) -> list[tuple[float, FloatArray]]:
+        """Logit of each main image beside its registered contralateral view, and the main image's embedding.
+
+        All images on DUAL_VIEW_SHAPE. The embedding is the mean of the encoder's features over the image, shape
+        (channels,): what the out-of-distribution check looks at.
+        """
         if not main:
             return []
         features = self._encode([*main, *contralateral])
         half = len(main)
         logits = self._dual_head(main=features[:half], contralateral=features[half:])["logit"]
-        return [float(logit) for logit in logits]
+        embeddings = features[:half].mean(axis=(2, 3))
+        return [(float(logit), embedding) for logit, embedding in zip(logits, embeddings, strict=True)]
 
     def _encode(self, images: Sequence[UInt16Image]) -> FloatArray:
         return np.concatenate([self._encoder(image=batch)["features"] for batch in self._batches(images)])
