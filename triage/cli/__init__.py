@@ -63,5 +63,5 @@ def main(
         format="%(asctime)s %(levelname)s %(processName)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
-    for chatty in ("pynetdicom", "alembic", "highdicom", "uvicorn"):
+    for chatty in ("pynetdicom", "alembic", "highdicom", "uvicorn", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

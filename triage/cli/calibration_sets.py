@@ -99,16 +99,19 @@ def show_set(
 def hash_patients(  # noqa: PLR0913, PLR0917 - one argument an option
     source: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV with patient IDs.")],
     target: Annotated[Path, typer.Argument(help="CSV to write.")],
-    column: Annotated[list[str] | None, typer.Option(help="Column to hash; may be given again.")] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="Column to hash, may be given again; otherwise patient, and exam if there is one."),
+    ] = None,
     home: Home = None,
     config: Config = None,
 ) -> None:
-    """Replace the patient IDs of a CSV by keyed hashes, here, with the secret of this home."""
+    """Replace patient and exam IDs of a CSV by keyed hashes, here, with the secret of this home."""
     from triage.settings import load
     from triage.store.secret import patient_keys
 
-    columns = column or ["patient"]
-    rows = _read(source, *columns)
+    rows = _read(source, *(column or ["patient"]))
+    columns = column or [name for name in ("patient", "exam") if name in rows[0]]
     try:
         keys = patient_keys(load(config, home=home).home)
     except OSError as error:

@@ -97,5 +97,5 @@ def _said(answer: httpx.Response) -> str:
         lines += [f"  row {one['row']}, {one['column']}: {one['problem']}" for one in rows[:SHOWN_ERRORS]]
         lines += [f"  and {len(rows) - SHOWN_ERRORS} more"] if len(rows) > SHOWN_ERRORS else []
     if answer.status_code == httpx.codes.UNAUTHORIZED:
-        lines.append("give the key in TRIAGE_KEY or by --key-file (before the command)")
+        lines.append("give the key in TRIAGE_KEY or by --key-file")
     return "\n".join(lines)
