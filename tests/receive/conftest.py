@@ -2,19 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
-from receive_parts import Service, start
+from receive_parts import DUE, Service, start
 
-from triage.assemble.completeness import due_at
+from triage.receive.scp import Listener
 from triage.store.blobs import Blobs
 from triage.store.database import open_database
 from triage.store.ledger import Ledger
 
-DUE = partial(due_at, quiet=timedelta(seconds=60), max_wait=timedelta(seconds=900))
+ANY_PORT = Listener(port=0)
 
 
 @pytest.fixture
@@ -28,8 +26,23 @@ def listen(ledger: Ledger, tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Starts a listener that keeps its files in the given folder, and ends it after the test."""
     with ExitStack() as stack:
 
-        def listening(folder: Path = tmp_path / "spool") -> Service:
-            service = start(Blobs(folder), ledger, DUE)
+        def listening(folder: Path = tmp_path / "spool", listener: Listener = ANY_PORT) -> Service:
+            service = start(Blobs(folder), ledger, DUE, listener)
+            stack.callback(service.server.shutdown)
+            return service
+
+        yield listening
+
+
+@pytest.fixture(scope="module")
+def listen_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Listener], Service]]:
+    """Starts listeners that the tests of a module share: what they are sent must not matter to the next."""
+    home = tmp_path_factory.mktemp("shared")
+    ledger = Ledger(open_database("", home))
+    with ExitStack() as stack:
+
+        def listening(listener: Listener) -> Service:
+            service = start(Blobs(home / "spool"), ledger, DUE, listener)
             stack.callback(service.server.shutdown)
             return service
 

@@ -8,33 +8,38 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from dicom_samples import dcmtk
 
 from triage.accept.header_rules import describe
 from triage.assemble.completeness import due_at
-from triage.receive.scp import Listener, serve
+from triage.receive.scp import Listener, Reception, serve
 from triage.store.blobs import Blobs
 from triage.store.database import open_database
 from triage.store.ledger import DueAt, Ledger
 from triage.store.records import StoredInstance
 
 SUCCESS = "Success"
+DUE = partial(due_at, quiet=timedelta(seconds=60), max_wait=timedelta(seconds=900))
 
 
 @dataclass(frozen=True)
 class Service:
     """A running listener and what it writes to."""
 
-    server: Any
+    server: Reception
     blobs: Blobs
     ledger: Ledger
 
     @property
     def port(self) -> int:
         """Where it listens."""
-        return int(self.server.server_address[1])
+        return self.server.port or 0
+
+    @property
+    def tls_port(self) -> int:
+        """Where it listens with TLS."""
+        return self.server.tls_port or 0
 
     def send(self, *files: Path, options: tuple[str, ...] = ()) -> list[str]:
         """DCMTK's storescu sends the files on one association; the name of each status received."""
@@ -45,9 +50,9 @@ class Service:
         return [path for path in self.blobs.root.rglob("*") if path.is_file()]
 
 
-def start(blobs: Blobs, ledger: Ledger, due: DueAt, port: int = 0) -> Service:
+def start(blobs: Blobs, ledger: Ledger, due: DueAt, listener: Listener) -> Service:
     """Starts a listener in this process."""
-    return Service(serve(Listener(port=port), blobs, ledger, describe, due), blobs, ledger)
+    return Service(serve(listener, blobs, ledger, describe, due), blobs, ledger)
 
 
 def send(port: int, *files: Path, options: tuple[str, ...] = ()) -> list[str]:
@@ -65,6 +70,5 @@ def is_intact(instance: StoredInstance) -> bool:
 
 if __name__ == "__main__":
     home = Path(sys.argv[1])
-    rule = partial(due_at, quiet=timedelta(seconds=60), max_wait=timedelta(seconds=900))
-    start(Blobs(home / "spool"), Ledger(open_database("", home)), rule, int(sys.argv[2]))
+    start(Blobs(home / "spool"), Ledger(open_database("", home)), DUE, Listener(port=int(sys.argv[2])))
     threading.Event().wait()

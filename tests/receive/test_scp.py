@@ -28,6 +28,7 @@ from receive_parts import SUCCESS, Service, is_intact
 
 from triage.core.errors import ConfigurationError
 from triage.core.finding import State
+from triage.receive.scp import Listener
 
 
 def echo(port: int, called: str = "TRIAGE") -> bool:
@@ -156,4 +157,4 @@ def test_a_listener_that_cannot_have_its_port_says_so(service: Service, listen: 
     from receive_parts import start
 
     with pytest.raises(ConfigurationError, match="in use"):
-        start(service.blobs, service.ledger, lambda *_: None, service.port)  # type: ignore[arg-type, return-value]
+        start(service.blobs, service.ledger, lambda *_: None, Listener(port=service.port))  # type: ignore[arg-type, return-value]

@@ -7,6 +7,10 @@ from pathlib import Path
 from triage.core.tls import TlsFiles, cause, fingerprint
 
 
+class _AnotherCertificate(OSError):
+    """What pynetdicom takes as a connection that failed."""
+
+
 @dataclass(frozen=True)
 class PeerTls:
     """How we prove who we are to a peer, and how it proves that to us. All files are PEM."""
@@ -32,10 +36,9 @@ class PeerTls:
                 try:
                     super().do_handshake(block)
                     if wanted and fingerprint(self.getpeercert(True) or b"") != wanted:
-                        raise ssl.SSLError(1, "another certificate than the one of certificate_sha256")
+                        raise _AnotherCertificate("another certificate than the one of certificate_sha256")
                 except OSError as error:
-                    is_ours = isinstance(error, ssl.SSLError) and error.reason is None
-                    faults.append(str(error.strerror) if is_ours else cause(error))
+                    faults.append(str(error) if isinstance(error, _AnotherCertificate) else cause(error))
                     raise
 
         context = TlsFiles(self.cert_file, self.key_file, self.ca_file).client_context()
