@@ -20,6 +20,6 @@ ENV PATH=/opt/triage/bin:$PATH
 USER triage
 WORKDIR /var/lib/triage
 VOLUME /var/lib/triage
-EXPOSE 11112 8080
+EXPOSE 11112 2762 8080
 HEALTHCHECK --start-period=20s CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8080/api/v1/health', timeout=3)"]
 CMD ["triage", "serve", "--config", "/etc/triage/triage.toml"]

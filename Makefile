@@ -43,11 +43,12 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	@echo "== installing what the tests need (about 2 minutes, 1 GB): PyTorch, dicom3tools, Chromium, PostgreSQL =="
+	@echo "== installing what the tests need (about 2 minutes, 1 GB): PyTorch, dicom3tools, Orthanc, Chromium, PostgreSQL =="
 	$(PYTHON) -m pip install -q -c constraints.txt $(TORCH) -e '.[cpu,training,postgres,dev]'
 	@command -v dciodvfy >/dev/null && command -v chromium >/dev/null && command -v curl >/dev/null \
+		&& command -v openssl >/dev/null && command -v Orthanc >/dev/null \
 		&& ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 \
-		|| { $(APT) update -q && $(APT) install -y -q dcmtk dicom3tools chromium curl postgresql; }
+		|| { $(APT) update -q && $(APT) install -y -q dcmtk dicom3tools chromium curl openssl postgresql orthanc orthanc-dicomweb; }
 	@touch $@
 
 clean:

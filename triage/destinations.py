@@ -4,6 +4,7 @@ from triage.core.finding import Outcome
 from triage.deliver.commitment import StorageCommitment
 from triage.deliver.kinds import sender
 from triage.deliver.outbox import Outbox
+from triage.deliver.peer_tls import PeerTls
 from triage.deliver.sender import Sender
 from triage.report.hl7 import Hl7Mapping
 from triage.settings import CStoreDestination, Hl7Destination, Settings
@@ -21,10 +22,11 @@ def outbox(settings: Settings, ledger: Ledger) -> Outbox:
     for one in settings.destination:
         if isinstance(one, CStoreDestination):
             calling = settings.dicom.ae_title
+            tls = PeerTls(**one.tls.model_dump()) if one.tls else None
             node = {"calling_ae_title": calling, "ae_title": one.ae_title, "host": one.host, "port": one.port}
-            senders[one.name] = sender("c-store", **node)
+            senders[one.name] = sender("c-store", **node, tls=tls)
             if one.storage_commitment:
-                commitments[one.name] = StorageCommitment(calling, one.ae_title, one.host, one.port)
+                commitments[one.name] = StorageCommitment(calling, one.ae_title, one.host, one.port, tls=tls)
         elif isinstance(one, Hl7Destination):
             senders[one.name] = sender("hl7", host=one.host, port=one.port)
         else:

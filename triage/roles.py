@@ -59,8 +59,9 @@ def check(settings: Settings) -> tuple[bundles.Bundle, shipped.Shipped]:
     Raises:
         TriageError: what is wrong, and where.
     """
-    from triage import destinations
+    from triage import destinations, listening
 
+    listening.check(settings.dicom)
     installed_runtime()
     bundle = bundles.load(settings.inference.bundle)
     points = shipped_with(bundle)

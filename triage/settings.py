@@ -11,7 +11,17 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from triage.core.errors import ConfigurationError
@@ -19,6 +29,17 @@ from triage.core.errors import ConfigurationError
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _fingerprint(value: str) -> str:
+    digits = value.rpartition("=")[2].replace(":", "").strip().lower()
+    if value and not re.fullmatch("[0-9a-f]{64}", digits):
+        raise ValueError("must be the SHA-256 fingerprint of a certificate: 64 hexadecimal digits")
+    return digits
+
+
+Fingerprint = Annotated[str, AfterValidator(_fingerprint)]
+"""Lower-case digits of the SHA-256 fingerprint of a certificate; empty: none."""
 
 
 class DicomTlsSettings(_Section):
@@ -38,18 +59,10 @@ class SenderSettings(_Section):
     ae_title: Annotated[str, Field(min_length=1, max_length=16)]
     """`*`: whatever title, for those that have no entry of their own."""
     hosts: tuple[IPv4Network | IPv6Network, ...] = ()
-    certificate_sha256: str = ""
+    certificate_sha256: Fingerprint = ""
     """What `openssl x509 -noout -fingerprint -sha256` prints, with or without colons."""
     certificate_name: str = ""
     """Common name or alternative name of the certificate."""
-
-    @field_validator("certificate_sha256")
-    @classmethod
-    def _is_a_fingerprint(cls, value: str) -> str:
-        digits = value.rpartition("=")[2].replace(":", "").strip().lower()
-        if value and not re.fullmatch("[0-9a-f]{64}", digits):
-            raise ValueError("must be the SHA-256 fingerprint of a certificate: 64 hexadecimal digits")
-        return digits
 
     @model_validator(mode="after")
     def _proves_who_it_is(self) -> Self:
@@ -123,6 +136,16 @@ class _Destination(_Section):
     name: Annotated[str, Field(min_length=1, pattern=r"^[A-Za-z0-9._-]+$")]
 
 
+class DestinationTlsSettings(_Section):
+    """How we and a receiver prove to each other who we are. All files are PEM."""
+
+    cert_file: Path
+    key_file: Path
+    ca_file: Path
+    certificate_sha256: Fingerprint = ""
+    """Only this certificate of the receiver; its host name is not compared then."""
+
+
 class CStoreDestination(_Destination):
     """A receiver of DICOM objects by C-STORE."""
 
@@ -130,6 +153,7 @@ class CStoreDestination(_Destination):
     ae_title: Annotated[str, Field(min_length=1, max_length=16)]
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 11113
+    tls: DestinationTlsSettings | None = None
     storage_commitment: bool = False
     """Ask the receiver to commit itself; only then a result counts as confirmed."""
     outputs: tuple[DicomOutput, ...] = ("sr",)
