@@ -10,7 +10,19 @@ from typing import Annotated
 import typer
 
 from triage import __version__
-from triage.cli import audit, calibration, configuration, deliveries, demo, people, rules, service, sr, studies
+from triage.cli import (
+    audit,
+    calibration,
+    configuration,
+    conformance,
+    deliveries,
+    demo,
+    people,
+    rules,
+    service,
+    sr,
+    studies,
+)
 from triage.core.errors import TriageError
 from triage.settings import Settings
 
@@ -44,6 +56,7 @@ studies.register(app)
 demo.register(app)
 audit.register(app, _rescorer)
 rules.register(app)
+conformance.register(app)
 
 
 def _version(show: bool) -> None:

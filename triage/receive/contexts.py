@@ -23,8 +23,12 @@ IGNORED_SOP_CLASSES = (
     uid.MammographyCADSRStorage,
     uid.KeyObjectSelectionDocumentStorage,
     uid.GrayscaleSoftcopyPresentationStateStorage,
+    uid.EncapsulatedPDFStorage,
 )
 """Acknowledged but not kept, so that sending a whole study does not partly fail. Our own reports come back as these."""
+
+RESULT_IMAGE_CLASS = uid.SecondaryCaptureImageStorage
+"""Kept, unless it is a summary page of this service that comes back."""
 
 PLAIN_SYNTAXES = (uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian, uid.DeflatedExplicitVRLittleEndian)
 

@@ -20,7 +20,7 @@ from pydicom.uid import UID
 
 from triage.core.reasons import reason
 from triage.core.study import InstanceHeader
-from triage.receive.contexts import IGNORED_SOP_CLASSES
+from triage.receive.contexts import IGNORED_SOP_CLASSES, RESULT_IMAGE_CLASS
 from triage.receive.salvage import salvaged_study_uid
 from triage.store.blobs import Blobs
 from triage.store.ledger import DueAt, Ledger
@@ -73,7 +73,7 @@ class StoreHandler:
             header = self._header(received)
             if header is None:
                 return DATA_SET_MISMATCH
-            if received.sop_class_uid in IGNORED_SOP_CLASSES:
+            if self._is_ignored(received):
                 log.info("ignored %s of class %s", received.sop_instance_uid, received.sop_class_uid)
                 return SUCCESS
             sha256, path = self.blobs.adopt(received.path, _meta_length(received.path), received.transfer_syntax_uid)
@@ -90,6 +90,12 @@ class StoreHandler:
             "" if new else " (known already)",
         )
         return SUCCESS
+
+    def _is_ignored(self, received: Received) -> bool:
+        """Reports of whomever, and our own summary page: a PACS that forwards all it gets must reopen no study."""
+        if received.sop_class_uid == RESULT_IMAGE_CLASS:
+            return self.ledger.made_here(received.sop_instance_uid)
+        return received.sop_class_uid in IGNORED_SOP_CLASSES
 
     def _header(self, received: Received) -> InstanceHeader | None:
         """What the data set says of itself; None if it contradicts the command.

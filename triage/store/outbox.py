@@ -100,6 +100,12 @@ class Outbox(Part):
         with reading(self._engine) as connection:
             return deliveries_where(connection, t.delivery.c.state == state)
 
+    def made_here(self, sop_instance_uid: str) -> bool:
+        """Whether this is an object that the service made: some destination was to get it."""
+        mine = select(t.delivery.c.id).where(t.delivery.c.sop_instance_uid == sop_instance_uid).limit(1)
+        with reading(self._engine) as connection:
+            return connection.execute(mine).first() is not None
+
     def resend(self, delivery_id: int) -> bool:
         """Offers a delivery again at once, whatever became of it; False if there is none of that id.
 
