@@ -29,6 +29,7 @@ MOVES: dict[tuple[str, str | None, str], frozenset[str]] = {
     ("activate", "active", "retired"): EITHER,  # the version that was replaced
     ("activate", None, "active"): frozenset({BUNDLE}),
     ("suspend", "active", "suspended"): EITHER | {SERVICE},
+    ("suspend", "retired", "suspended"): EITHER | {SERVICE},  # if it was replaced
     ("request-reinstatement", "suspended", "suspended"): EITHER,
     ("reinstate", "suspended", "active"): frozenset({APPROVER}),
     ("roll-back", "active", "rolled_back"): EITHER,
@@ -50,6 +51,7 @@ class Version:
     replayed: str | None = None
     approved_by: list[str] = field(default_factory=list)
     requested_by: str | None = None
+    replaced: bool = False
 
     @property
     def vouched_for(self) -> bool:
@@ -115,6 +117,9 @@ def _illegal_acts(trail: Trail, roles: Mapping[str, Collection[str]]) -> Iterato
         elif not allowed & ({by} if by in {SERVICE, BUNDLE} else set(roles.get(by, ()))):
             yield f"{named} without a role for it"
         yield from (f"{named} {problem}" for problem in _breaks_a_rule_of_persons(version, act, after, by))
+        if before == "retired" and not version.replaced:
+            yield f"{named} after it was retired by itself"
+        version.replaced = (act, after) == ("activate", "retired")
         version.replayed = after
         if after == "active":
             if in_force.setdefault(version.stratum_id, version.id) != version.id or before == "active":

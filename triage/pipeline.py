@@ -98,6 +98,9 @@ class Pipeline:
         if len(strata) > 1:
             text = f"The images come from different sites, devices or software: {_differences(strata)}."
             return None, None, (reason("uncalibrated-device", text),)
+        if strata[0].unnamed:
+            text = f"The device does not say what it is: {' and '.join(strata[0].unnamed)} absent."
+            return strata[0], None, (reason("uncalibrated-device", text),)
         found = self.ledger.in_force(strata[0], opened_at)
         if found.version is None:
             return strata[0], None, (reason(found.reason_code or "uncalibrated-device", found.text),)

@@ -11,10 +11,12 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
+from triage.accept.attributes import STRATUM
 from triage.accept.header_rules import ELIGIBILITY, RULES, describe
 from triage.accept.rule import REFUSED
 from triage.accept.set_aside import SET_ASIDE
 from triage.core.reasons import CODE_VALUES
+from triage.core.strata import stratum_of
 
 CODES = {rule.code for rule in RULES}
 
@@ -288,6 +290,31 @@ def test_damage_to_an_element_is_not_its_absence(keyword: str, vr: str, value: b
     found = describe(ds, EXPLICIT)
     assert not found.eligible
     assert any(one.code == "undecodable" and keyword in one.text for one in found.reasons)
+
+
+@pytest.mark.parametrize(("vr", "value"), [("OB", b"\xff\xfe"), ("US", b"\x01"), ("SQ", b"\xff\xff"), ("FD", b"v1")])
+@pytest.mark.parametrize("keyword", STRATUM)
+def test_a_damaged_part_of_the_key_of_a_threshold_refuses(keyword: str, vr: str, value: bytes) -> None:
+    ds = mg_header()
+    tag = Tag(keyword)
+    ds._dict[tag] = RawDataElement(tag, vr, len(value), value, 0, False, True)
+    found = describe(ds, EXPLICIT)
+    assert found.analysable
+    assert [one.code for one in found.reasons] == ["undecodable"]
+    assert keyword in found.reasons[0].text
+
+
+def test_every_part_of_the_key_that_an_image_gives_must_be_readable_and_nothing_else() -> None:
+    values = {keyword: keyword for keyword in STRATUM}
+    stratum = stratum_of(values | {"StationName": "other"}, "bundle", "1")
+    told = (stratum.site, stratum.manufacturer, stratum.model, stratum.software_version, stratum.acquisition_type)
+    assert told == STRATUM
+    unnamed = mg_header(**dict.fromkeys(STRATUM, ""))
+    assert describe(unnamed, EXPLICIT).eligible, "absence is judged where the key is used"
+    ds = mg_header()
+    tag = Tag("StationName")
+    ds._dict[tag] = RawDataElement(tag, "OB", 2, b"\xff\xfe", 0, False, True)
+    assert describe(ds, EXPLICIT).eligible
 
 
 @pytest.mark.parametrize("seed", range(300))

@@ -139,6 +139,21 @@ def test_nothing_is_reinstated_beside_another_version() -> None:
         done(Act.REINSTATE, APPROVER, version(state=S.SUSPENDED), in_force="v2", expected_active="v2")
 
 
+def test_what_was_replaced_is_suspended_and_what_was_retired_by_itself_is_not() -> None:
+    retired = version(state=S.RETIRED)
+    came = CalibrationAct(Act.ACTIVATE, S.SHADOW, S.ACTIVE, "ann", "Ann", "m", NOW)
+    left = CalibrationAct(Act.ACTIVATE, S.ACTIVE, S.RETIRED, "ann", "Ann", "replaced by version 2: m", NOW)
+    by_itself = CalibrationAct(Act.RETIRE, S.SUSPENDED, S.RETIRED, "ann", "Ann", "m", NOW)
+    for person in (SYSTEM, ADMIN, APPROVER):
+        assert done(Act.SUSPEND, person, retired, history=(came, left), in_force="v2", expected_active="v2")
+        for history in ((), (came,), (came, left, by_itself)):
+            with pytest.raises(Conflict, match="is retired and was not replaced"):
+                done(Act.SUSPEND, person, retired, history=history)
+    for act in set(Act) - {Act.SUSPEND}:
+        with pytest.raises(Conflict, match="is retired"):
+            done(act, BOTH, retired, history=(came, left))
+
+
 @pytest.mark.parametrize("act", Act)
 def test_the_service_itself_suspends_and_nothing_else(act: Act) -> None:
     unsigned = Signature("", "")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from tests.calibration_sites import site
@@ -22,6 +23,7 @@ DECLARED = {
 }
 FAST = Protocol(bootstraps=100)
 SETS = {n: site(n, n, strata=(STRATUM.id,)) for n in (120, 1500, 2500)}
+ELSEWHERE = "0" * 16
 EVIDENCE = Evidence(
     calibration_patients=frozenset({"a", "b"}),
     evaluation_patients=frozenset({"c"}),
@@ -36,8 +38,9 @@ def version(
     evaluation: CalibrationSet | None = SETS[1500],
     kind: str = "exam_min",
     protocol: Protocol = FAST,
+    pool: bool = False,
 ) -> CalibrationVersion:
-    report = evaluate(calibration, evaluation, STRATUM.id, kind, protocol, False)
+    report = evaluate(calibration, evaluation, STRATUM.id, kind, protocol, pool)
     return CalibrationVersion(
         id="c1",
         number=1,
@@ -53,6 +56,7 @@ def version(
         expires_at=NOW + timedelta(days=365),
         calibration_set="set-1",
         evaluation_set="set-2" if evaluation is not None else None,
+        pool_abnormals=pool,
         protocol=protocol.to_json(),
         report=report,
     )
@@ -110,10 +114,13 @@ def test_declarations_of_either_set(name: str, code: str) -> None:
     ]
 
 
-def test_uploaded_training_patients_need_no_declaration() -> None:
+def test_uploaded_training_patients_do_not_replace_the_declaration() -> None:
     untold = DECLARED | {"disjoint_from_training": " "}
     uploaded = replace(EVIDENCE, declarations=(untold, untold), training_patients=frozenset({"x"}))
-    assert codes(evidence=uploaded) == []
+    assert codes(evidence=uploaded) == ["training-undeclared"]
+    assert "keys that were made with one secret" in text(evidence=uploaded)
+    overlapping = replace(uploaded, training_patients=frozenset({"a"}))
+    assert codes(evidence=overlapping) == ["training-overlap", "training-undeclared"]
 
 
 def test_time() -> None:
@@ -191,5 +198,73 @@ def test_misses_above_the_limit() -> None:
 def test_bounds_of_the_bundle() -> None:
     assert codes(evidence=replace(EVIDENCE, bounds={"exam_min": (5.0, 9.0)})) == ["threshold-out-of-bounds"]
     assert codes(evidence=replace(EVIDENCE, bounds={"image": (-9.0, 9.0)})) == ["threshold-out-of-bounds"]
-    assert codes(evidence=replace(EVIDENCE, bounds=None)) == []
     assert codes(replace(SOUND, threshold=None), replace(EVIDENCE, bounds={"exam_min": (5.0, 9.0)})) == []
+
+
+def test_bounds_that_are_not_known() -> None:
+    unknown = replace(EVIDENCE, bounds=None)
+    assert codes(evidence=unknown) == codes(replace(SOUND, threshold=None), unknown) == ["threshold-out-of-bounds"]
+    assert "bundle's bounds are not known to this service" in text(evidence=unknown)
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "beyond"),
+    [
+        ("target_sensitivity", 0.2, 0.201),
+        ("alpha", 0.025, 0.0251),
+        ("delta", 0.05, 0.1),
+        ("alpha_severe", 0.05, 0.06),
+        ("level", 0.95, 0.99),
+        ("level", 0.95, 0.9),
+    ],
+)
+def test_protocols_weaker_than_the_default(name: str, allowed: float, beyond: float) -> None:
+    found = text(replace(SOUND, protocol=SOUND.protocol | {name: beyond}))
+    assert f"The protocol has {name} {beyond:g} where" in found
+    assert f"{allowed:g}" in found
+    assert "protocol-beyond-limits" in codes(replace(SOUND, protocol=SOUND.protocol | {name: beyond}))
+    assert codes(replace(SOUND, protocol=SOUND.protocol | {name: allowed})) == []
+    assert codes(replace(SOUND, protocol={})) == []
+
+
+def test_stricter_protocols() -> None:
+    stricter = SOUND.protocol | {"alpha": 0.02, "alpha_severe": 0.045, "delta": 0.04}
+    assert codes(replace(SOUND, protocol=stricter)) == []
+
+
+def borrowing(local: int, shift: float = 0.0) -> CalibrationVersion:
+    """Normals and the first `local` abnormal exams of each set are the stratum's, by `shift` higher; others are not."""
+    parts = []
+    for data in (SETS[2500], SETS[1500]):
+        abnormal = sorted(set(data.exams[~data.normal]))
+        mine = np.isin(data.exams, abnormal[:local])
+        strata = np.where(data.normal | mine, STRATUM.id, ELSEWHERE)
+        parts.append(replace(data, strata=strata, scores=data.scores + shift * mine))
+    return version(*parts, pool=True)
+
+
+def test_pooling_takes_abnormals_of_its_own() -> None:
+    assert codes(borrowing(15)) == []
+    assert codes(borrowing(14)) == ["too-few-local-abnormals"]
+    assert "those of this stratum are of 28 patients in both sets together; 30 are needed" in text(borrowing(14))
+    assert codes(borrowing(0)) == ["too-few-local-abnormals"]
+    assert "of 0 patients" in text(borrowing(0))
+
+
+def test_a_device_that_misses_more_borrows_no_proof() -> None:
+    worse = borrowing(60, 2.0)
+    assert codes(worse) == ["strata-differ", "local-misses-above-limit"]
+    assert f"in {STRATUM.id}" in text(worse)
+    assert "of 60) of this stratum's own abnormals in the evaluation set are flagged: more than 2.5%" in text(worse)
+    assert codes(borrowing(60)) == []
+    unpooled = replace(worse, pool_abnormals=False)
+    assert not {"strata-differ", "local-misses-above-limit"} & set(codes(unpooled))
+
+
+def test_a_report_that_does_not_count_local_abnormals() -> None:
+    pooled = borrowing(15)
+    kind = pooled.report["kinds"]["exam_min"]  # type: ignore[index]
+    old = {name: rate for name, rate in kind["evaluation"].items() if name != "missed_local"}
+    report = pooled.report | {"kinds": {"exam_min": kind | {"evaluation": old}}}  # type: ignore[operator]
+    assert codes(replace(pooled, report=report)) == ["not-evaluated"]
+    assert codes(replace(pooled, report=report, pool_abnormals=False)) == []

@@ -83,33 +83,58 @@ def test_values_are_tidied_as_far_as_they_are_certain() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "value"),
+    ("column", "value", "shown"),
     [
-        ("score", "nan"),
-        ("score", "inf"),
-        ("score", "1e999"),
-        ("score", "1_0"),
-        ("score", ""),
-        ("birads", "7"),
-        ("birads", "4A"),
-        ("birads", ""),
-        ("birads", "1.0"),
-        ("laterality", "B"),
-        ("view", "ML"),
-        ("follow_up", "unknown"),
-        ("model", "x" * 257),
-        ("site", "bell\a"),
+        ("score", "nan", True),
+        ("score", "inf", True),
+        ("score", "1e999", True),
+        ("score", "1_0", False),
+        ("score", "", False),
+        ("birads", "7", True),
+        ("birads", "4A", True),
+        ("birads", "", False),
+        ("birads", "1.0", True),
+        ("birads", "?", True),
+        ("laterality", "B", True),
+        ("view", "ML", True),
+        ("follow_up", "unknown", True),
+        ("model", "x" * 257, False),
+        ("site", "bell\a", False),
     ],
 )
-def test_every_wrong_value_is_named_with_its_line(column: str, value: str) -> None:
+def test_every_wrong_value_is_named_with_its_line(column: str, value: str, shown: bool) -> None:
     rows = [*exam(), *exam(exam="1.2.3.4"), *exam(exam="1.2.3.5")]
     for wrong in (2, 7):
         rows[wrong] = rows[wrong] | {column: value}
-    shown = value if len(value) <= 24 else value[:24] + "..."
+    told = value if shown else ""
     found = [one for one in problems(lambda: parse_csv(csv(rows))) if one[1] == column]
-    assert found == [(4, column, shown), (9, column, shown)]
+    assert found == [(4, column, told), (9, column, told)]
     found = [one for one in problems(lambda: parse_json(rows)) if one[1] == column]
-    assert found == [(3, column, shown), (8, column, shown)]
+    assert found == [(3, column, told), (8, column, told)]
+    length = f"{len(value)} characters" if value else "empty"
+    assert (f"{column}, {length}, " in message(lambda: parse_json(rows))) == (not shown)
+
+
+@pytest.mark.parametrize("column", ["score", "birads", "laterality", "view", "follow_up"])
+@pytest.mark.parametrize(
+    "value",
+    ["Miller^Anna", "MILLER", "Li", "Жук", "1980-01-31", "31.01.1980", "31/1/80", "4711-0815", "MRN 8", "ab" * 32],
+)
+def test_what_moved_columns_bring_is_not_repeated(column: str, value: str) -> None:
+    rows = [one | {column: value} for one in exam()]
+    for read in (lambda: parse_csv(csv(rows)), lambda: parse_json(rows)):
+        assert {(name, shown) for _, name, shown in problems(read) if name == column} == {(column, "")}
+        assert value not in message(read)
+        assert f"{len(value)} characters, " in message(read)
+
+
+@pytest.mark.parametrize("column", ["manufacturer", "model", "software_version", "acquisition_type"])
+def test_a_device_that_is_not_named_is_refused(column: str) -> None:
+    rows = [one | {column: " "} for one in exam()]
+    for read in (lambda: parse_csv(csv(rows)), lambda: parse_json(rows)):
+        assert [(name, shown) for _, name, shown in problems(read)] == [(column, "")] * 4
+        assert f"{column}, empty, and a device that is not named cannot be calibrated" in message(read)
+    assert len(parse_json(exam(site=""))) == 4
 
 
 @pytest.mark.parametrize("column", ["patient", "exam"])

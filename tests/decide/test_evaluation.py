@@ -125,9 +125,26 @@ def test_pooled_abnormals_and_local_normals() -> None:
     assert mine["flag_rate"]["n"] == all_of["flag_rate"]["n"] == int((data.strata == "a").sum())
     tested = pooled["heterogeneity"]
     assert [one["stratum_id"] for one in tested["counts"]] == ["a", "b", "c"]
-    assert sum(one["n"] for one in tested["counts"]) == all_of["missed"]["n"]
-    assert sum(one["k"] for one in tested["counts"]) == all_of["missed"]["k"]
+    assert sum(one["n"] for one in tested["counts"]) == 2 * all_of["missed"]["n"]  # both sets, which are the same here
+    assert sum(one["k"] for one in tested["counts"]) == 2 * all_of["missed"]["k"]
     assert tested["strata"] == 3
+    own = data.strata == "a"
+    assert mine["missed_local"] == mine["missed"]
+    assert (all_of["missed_local"]["n"], all_of["missed_local"]["k"]) == (
+        int((own & ~data.normal).sum()),
+        int((own & ~data.normal & (data.scores >= pooled["threshold"])).sum()),
+    )
+
+
+def test_strata_are_compared_over_both_sets() -> None:
+    calibration, evaluation = site(1200, 7, strata=("a", "b")), site(600, 8, strata=("a", "b"))
+    alike = _report(calibration, evaluation, stratum="a", kind="image", pool=True)["heterogeneity"]
+    assert alike["p"] > 0.05
+    worse = replace(evaluation, scores=evaluation.scores + 2.0 * ((evaluation.strata == "a") & ~evaluation.normal))
+    assert _report(calibration, worse, stratum="a", kind="image", pool=True)["heterogeneity"]["p"] < 0.05
+    assert _report(calibration, stratum="a", kind="image", pool=True)["heterogeneity"]["counts"][0]["n"] == int(
+        (~calibration.normal & (calibration.strata == "a")).sum()
+    )
 
 
 def test_what_is_not_there_is_named() -> None:

@@ -20,6 +20,7 @@ from pydicom import dcmread
 from pydicom.uid import generate_uid
 
 from triage.core.errors import ConfigurationError
+from triage.deliver.masking import mask_of_object
 from triage.deliver.outbox import Outbox
 from triage.deliver.sender import DeliveryError, DeliveryRejected, Receipt, Unreachable
 from triage.deliver.stow import LONGEST_ANSWER, Stow
@@ -241,8 +242,9 @@ def test_orthanc_takes_it_and_asks_for_the_password(tmp_path: Path) -> None:
         assert client.send(report) is Receipt.SENT, "once more changes nothing"
         found = ask(f"{address}/tools/find", {"Level": "Instance", "Query": {"SOPInstanceUID": ds.SOPInstanceUID}})
         assert len(found) == 1
+        mask = mask_of_object(ds)
         with pytest.raises(DeliveryError, match="0x0110"):  # Orthanc's own reason: the object is of another study
-            client._check(*client._post("1.2.3", report.read_bytes()), str(ds.SOPInstanceUID))
+            client._check(*client._post("1.2.3", report.read_bytes(), mask), str(ds.SOPInstanceUID), mask)
 
 
 def ask(address: str, query: dict[str, object]) -> list[str]:

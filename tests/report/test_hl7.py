@@ -16,7 +16,7 @@ from triage.core.errors import ConfigurationError, TriageError
 from triage.core.finding import Outcome
 from triage.core.reasons import CODE_VALUES, reason
 from triage.report.hl7 import Hl7Mapping, message_control_id, oru
-from triage.report.wording import DEMONSTRATION, EVERY_EXAM_IS_READ
+from triage.report.wording import DEMONSTRATION, EVERY_EXAM_IS_READ, LIMITED_BY_SAFETY
 
 SITE = Hl7Mapping(
     sending_facility="SCREENING^1.2.3^ISO",
@@ -129,6 +129,22 @@ def test_scores_can_be_left_out() -> None:
     finding, datasets = case("mixed")
     assert observations(oru(finding, datasets, SITE), "TRI-010") == ["-0.750000"]
     assert observations(oru(finding, datasets, replace(SITE, scores=False)), "TRI-010") == []
+
+
+@pytest.mark.parametrize("name", ["flagged", "mixed", "implant"])
+@pytest.mark.parametrize("scores", [True, False])
+def test_a_threshold_that_safety_limits_is_told_with_or_without_scores(name: str, scores: bool) -> None:
+    finding, datasets = case(name)
+    assert POINT.limited_by_safety
+    mapping = replace(SITE, scores=scores)
+    message = oru(finding, datasets, mapping)
+    parsed(message)
+    assert observations(message, "121106").count(LIMITED_BY_SAFETY) == 1
+    assert "limited by safety" in LIMITED_BY_SAFETY
+    for point in (replace(POINT, limited_by_safety=False), None):
+        other = oru(replace(finding, operating_point=point), datasets, mapping)
+        parsed(other)
+        assert "limited by safety" not in " ".join(observations(other, "121106"))
 
 
 @pytest.mark.parametrize(

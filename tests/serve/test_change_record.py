@@ -18,7 +18,7 @@ from triage.serve.pages.change_material import ChangeMaterial, gather, predecess
 from triage.serve.pages.change_protocol import CRITERIA
 from triage.serve.pages.change_record import change_record
 from triage.serve.pages.document import Document, Paragraph, Table
-from triage.serve.pages.figures import BIRADS_ORDER, area, full_rate, threshold_text
+from triage.serve.pages.figures import BIRADS_ORDER, PARTS, area, full_rate, heterogeneity_text, threshold_text
 from triage.serve.pages.flag_change import flag_change
 
 pypdf = pytest.importorskip("pypdf", reason="pypdf is not installed (pip install pypdf)")
@@ -178,6 +178,17 @@ def test_a_criterion_passes_only_if_it_was_looked_at(governed: Governed) -> None
     assert draft["not-consecutive"][1] == "pass"
     shipped = rows_of(change_record(material(governed, "shipped")), "Acceptance criteria")
     assert {outcome for _, outcome, _ in shipped.values()} == {"not determined"}
+
+
+def test_pooled_abnormals_are_told_from_own_ones(governed: Governed) -> None:
+    report = governed.version("active").report | {"pool_abnormals": True}
+    kind = report["kinds"]["exam_min"]
+    told = heterogeneity_text(report)
+    for part in ("calibration", "evaluation"):
+        assert f"{full_rate(kind[part]['missed_local'])} ({part} set)" in told
+    # Reports that came with bundles before own abnormals were counted.
+    old = {part: {name: kind[part][name] for name in kind[part] if name != "missed_local"} for part in PARTS}
+    assert "own" not in heterogeneity_text(report | {"kinds": {"exam_min": kind | old}})
 
 
 def test_what_must_be_read_first(governed: Governed) -> None:

@@ -83,7 +83,14 @@ def test_the_next_step_is_an_exact_command(client: TestClient, governed: Governe
     )
     assert f"triage calibration evaluate {governed.versions['draft'].id}" in shown(client, governed, "draft")
     assert "triage calibration suspend" in shown(client, governed, "active")
-    assert "Nothing: this version is out of use for good." in shown(client, governed, "retired")
+    replaced = governed.versions["retired"].id
+    assert f"triage calibration suspend {replaced}" in shown(client, governed, "retired")
+
+
+def test_a_version_that_was_retired_by_itself_has_no_next_step(tmp_path: Path) -> None:
+    governed = govern(tmp_path)
+    version = sign(governed.ledger, governed.version("draft"), Act.RETIRE, ADA)
+    assert next_steps(version, governed.ledger.history(version.id), None) == ()
 
 
 def test_activation_names_what_it_replaces(tmp_path: Path) -> None:

@@ -263,6 +263,12 @@ def test_training_patients_are_refused(governed: Governed) -> None:
     assert "training-overlap" in refused(governed, evaluated(governed))
 
 
+def test_a_training_set_does_not_replace_the_declaration(governed: Governed) -> None:
+    governed.upload("trained on", "training", rows=[{"patient": rows("west")[0]["patient"]}])
+    undeclared = governed.upload("north", "calibration", declarations=DECLARATIONS | {"disjoint_from_training": ""})
+    assert refused(governed, evaluated(governed, calibration_set=undeclared)) == {"training-undeclared"}
+
+
 def test_a_missing_category_is_refused(governed: Governed) -> None:
     sets = {
         f"{purpose}_set": governed.upload(name, purpose, rows=[one for one in rows(name) if one["birads"] != 0])
@@ -322,6 +328,32 @@ def test_another_device_pools_only_if_told_to(governed: Governed) -> None:
     assert reports[1]["heterogeneity"]["strata"] == 2
     counts = [one["kinds"]["image"]["calibration"]["counts"]["abnormal"] for one in reports]
     assert counts == [360, 560]
+
+
+def test_no_device_borrows_all_its_abnormals(governed: Governed) -> None:
+    other = Device(model="Mammo 2")
+    sets = {}
+    for name, purpose in _SETS:
+        lent = [one for one in rows(f"lent {name}", 10, 180, other) if one["birads"] != 1]
+        normal = [one for one in rows(name, 420, 0)]
+        sets[f"{purpose}_set"] = governed.upload(name, purpose, rows=[*normal, *lent])
+    made = evaluated(governed, pool_abnormals=True, **sets)
+    assert "too-few-local-abnormals" in refused(governed, made)
+    page = governed.client.get(f"/calibrations/{made}").text
+    record = governed.get(f"/calibrations/{made}/change-record").text
+    for shown in (page, record):
+        assert "No abnormal is of this stratum: nothing measured shows how many it misses." in shown
+        assert "too-few-local-abnormals" in shown
+
+
+def test_a_protocol_weaker_than_the_default_is_refused(governed: Governed) -> None:
+    made = evaluated(governed, protocol=FAST | {"target_sensitivity": 0.3, "alpha": 0.1})
+    assert "protocol-beyond-limits" in refused(governed, made)
+
+
+def test_bounds_that_are_not_known_refuse(archive: Archive) -> None:
+    governed = Governed.over(archive, ServedBundle("ab" * 32, "1"))
+    assert "threshold-out-of-bounds" in refused(governed, evaluated(governed))
 
 
 def test_a_tampered_version_is_told_and_can_be_suspended(governed: Governed) -> None:

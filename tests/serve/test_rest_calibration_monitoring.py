@@ -167,7 +167,7 @@ def test_readers_do_not_see_what_a_shadow_says(governed: Governed) -> None:
 
 
 def test_people_are_added_listed_and_disabled_by_admins(governed: Governed) -> None:
-    body = {"name": "gil", "printed_name": "Gil Approver", "roles": ["approver"]}
+    body = {"name": "gil", "printed_name": "Gil Reader", "roles": ["reader", "admin"]}
     for who, status in ((None, 401), ("cy", 403), ("flo", 403)):
         assert governed.post("/people", who, body).status_code == status
         assert governed.get("/people", who).status_code == status
@@ -176,7 +176,7 @@ def test_people_are_added_listed_and_disabled_by_admins(governed: Governed) -> N
     assert made.status_code == 201
     key = made.json()["key"]
     assert governed.get("/people/me", key).json() == {
-        "name": "gil", "printed_name": "Gil Approver", "roles": ["approver"], "disabled": False,
+        "name": "gil", "printed_name": "Gil Reader", "roles": ["admin", "reader"], "disabled": False,
     }  # fmt: skip
     assert governed.post("/people", "ada", body).status_code == 409
     for wrong in ({"name": "Gil"}, {"name": "system"}, {"roles": []}, {"roles": ["king"]}, {"printed_name": " "}):
@@ -187,3 +187,12 @@ def test_people_are_added_listed_and_disabled_by_admins(governed: Governed) -> N
     assert governed.post("/people/gil/disable", "ada").json()["disabled"] is True
     assert governed.get("/people/me", key).status_code == 401
     assert governed.post("/people/nobody/disable", "ada").status_code == 404
+
+
+@pytest.mark.parametrize("roles", [["approver"], ["admin", "approver"], ["approver", "reader"]])
+def test_nobody_makes_an_approver_over_rest(governed: Governed, roles: list[str]) -> None:
+    body = {"name": "gil", "printed_name": "Gil Approver", "roles": roles}
+    for who in ("ada", "ed"):
+        answer = governed.post("/people", who, body)
+        assert (answer.status_code, "triage user add" in answer.json()["detail"]) == (403, True)
+    assert "gil" not in [one["name"] for one in governed.get("/people", "ada").json()]

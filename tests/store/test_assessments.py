@@ -4,13 +4,23 @@ import json
 from dataclasses import replace
 
 import pytest
+from governance_samples import an_active
 from ledger_samples import LEASE, START, Clock, at_once, digest, header
 from monitoring_samples import ADMIN, READER, STRATUM, audited, decided, finished, flagged, in_force, received
 from sqlalchemy import Engine
 
 from triage.core.errors import TriageError
 from triage.core.finding import OperatingPoint
-from triage.core.governance import Actor, CalibrationState, CalibrationVersion, Conflict, Forbidden, Role
+from triage.core.governance import (
+    Act,
+    Actor,
+    CalibrationState,
+    CalibrationVersion,
+    Conflict,
+    Forbidden,
+    Role,
+    Signature,
+)
 from triage.core.reasons import reason
 from triage.store.assessments import Assessed, check_missed_in
 from triage.store.database import writing
@@ -101,6 +111,25 @@ def test_a_flagged_abnormal_exam_suspends_at_once(
     assert "incident-opened" in text
     assert not {"birads", "follow_up", "Doe", "P-0001"} & set(text.replace('"', " ").split())
     assert "right_birads" not in text
+    assert ledger.verify_audit() is None
+
+
+def test_a_miss_by_a_version_that_was_replaced_takes_it_out_of_use_for_good(
+    ledger: Ledger, watch: Monitoring, version: CalibrationVersion, clock: Clock
+) -> None:
+    made = flagged(ledger, 1, version)
+    clock.advance(hours=1)
+    second = an_active(ledger, former=version.id)
+    watch.record_assessment(made.study_instance_uid, Assessed(5, 1), READER)
+    [incident] = watch.incidents()
+    assert (incident.calibration_id, incident.detail["suspended"]) == (version.id, True)
+    assert (state(ledger, version), state(ledger, second)) == (CalibrationState.SUSPENDED, CalibrationState.ACTIVE)
+    assert ledger.in_force(STRATUM, START).reason_code == "calibration-suspended"
+    assert ledger.in_force(STRATUM, clock.now).version == second
+    clock.advance(hours=1)
+    ledger.act(second.id, Act.ROLL_BACK, ADMIN, Signature(ADMIN.printed_name, "flags too much"))
+    assert ledger.in_force(STRATUM, clock.now).reason_code == "calibration-suspended"
+    assert state(ledger, version) is CalibrationState.SUSPENDED, "one person does not bring it back"
     assert ledger.verify_audit() is None
 
 

@@ -387,6 +387,13 @@ def test_a_suspension_belongs_to_the_transaction_of_its_cause(ledger: Ledger, en
     with pytest.raises(TriageError, match="no calibration none"), writing(engine) as connection:
         suspend_in(connection, clock.now, "none", SYSTEM, "why")
     other = an_active(ledger, OTHER)
+    replaced = other.id
+    other = an_active(ledger, OTHER, former=replaced)
+    with writing(engine) as connection:
+        assert suspend_in(connection, clock.now, replaced, SYSTEM, "drift of what came in its time")
+    ledger.act(replaced, Act.RETIRE, ADMIN, signed(ADMIN))
+    with writing(engine) as connection:
+        assert not suspend_in(connection, clock.now, replaced, SYSTEM, "it decides nothing")
     with pytest.raises(Forbidden, match="eve may not suspend"), writing(engine) as connection:
         suspend_in(connection, clock.now, other.id, READER, "why")
     assert ledger.verify_audit() is None

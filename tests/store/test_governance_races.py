@@ -5,6 +5,7 @@ With a hole in the rules the same checker finds what went through it.
 
 import random
 import re
+import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -180,3 +181,40 @@ def test_the_checker_sees_what_no_rule_lets_happen(live: Ledger, engine: Engine)
     assert "leads from draft to active" in said(lambda one: one.acts[1].update(to_state="active"))
     assert "but its acts say active" in said(lambda one: setattr(one.versions[second.id], "state", "shadow"))
     assert "of another stratum" in said(lambda one: setattr(one.versions[second.id], "stratum_id", "s"))
+
+
+@pytest.mark.parametrize(("left_by", "found"), [("activate", ""), ("retire", "after it was retired by itself")])
+def test_the_checker_lets_only_what_was_replaced_be_suspended(
+    live: Ledger, engine: Engine, left_by: str, found: str
+) -> None:
+    first = an_active(live)
+    an_active(live, former=first.id)
+    live.act(first.id, Act.SUSPEND, SYSTEM, Signature("", "missed"))
+    trail = governance_checker.read(engine)
+    [left] = [act for act in trail.acts if act["to_state"] == "retired"]
+    left["act"] = left_by
+    said = breaches(trail, ROLES)
+    assert bool(said) == bool(found)
+    assert found in "\n".join(said)
+
+
+def test_a_miss_and_a_roll_back_at_once_never_leave_the_missed_version_in_force(live: Ledger, engine: Engine) -> None:
+    former = None
+    for _ in range(10):
+        first = an_active(live, former=former)
+        second = an_active(live, former=first.id)
+        gate = threading.Barrier(2)
+
+        def done(calibration_id: str, act: Act, actor: Actor, gate: threading.Barrier = gate) -> None:
+            gate.wait()
+            live.act(calibration_id, act, actor, signed(actor))
+
+        with ThreadPoolExecutor(2) as pool:
+            back = pool.submit(done, second.id, Act.ROLL_BACK, EVERYBODY[0])
+            missed = pool.submit(done, first.id, Act.SUSPEND, SYSTEM)
+            assert (back.result(), missed.result()) == (None, None)
+        assert live.in_force(STRATUM, START + timedelta(days=1)).reason_code == "calibration-suspended"
+        found = live.calibration(first.id)
+        assert found is not None
+        assert found.state is CalibrationState.SUSPENDED
+    assert breaches(governance_checker.read(engine), ROLES) == []

@@ -12,7 +12,7 @@ from ledger_samples import START, Clock
 from sqlalchemy import Engine, func, select, update
 
 from triage.core.errors import TriageError
-from triage.core.governance import Act, CalibrationState, CalibrationVersion
+from triage.core.governance import Act, CalibrationState, CalibrationVersion, Conflict
 from triage.core.reasons import SENTENCES
 from triage.store import calibration_tables as c
 from triage.store.database import writing
@@ -81,6 +81,36 @@ def test_a_suspended_version_is_not_replaced_for_studies_of_its_time(history: Hi
     assert [history.asked(hours) for hours in (1.5, 2.5, 3)] == ["calibration-suspended", "calibration-suspended", 2]
     history.done(first, Act.RETIRE)
     assert [history.asked(hours) for hours in (1.5, 2.5, 3)] == ["calibration-suspended", "calibration-suspended", 2]
+
+
+def test_a_replaced_version_can_be_suspended_for_studies_of_its_time(history: History) -> None:
+    first = history.activated()
+    second = history.activated(first)
+    history.done(first, Act.SUSPEND)
+    times = (1.5, 2.5, 9)
+    assert [history.asked(hours) for hours in times] == ["calibration-suspended", 2, 2]
+    history.done(first, Act.REQUEST_REINSTATEMENT)
+    with pytest.raises(Conflict, match=f"calibration {second.id} is in force"):
+        history.done(first, Act.REINSTATE)
+    assert [history.asked(hours) for hours in times] == ["calibration-suspended", 2, 2]
+    history.done(first, Act.RETIRE)
+    assert [history.asked(hours) for hours in times] == ["calibration-suspended", 2, 2], "retiring lifts no suspension"
+
+
+def test_a_replaced_version_that_was_suspended_comes_back_by_two_persons_where_none_is_in_force(
+    history: History,
+) -> None:
+    first = history.activated()
+    second = history.activated(first)
+    history.done(first, Act.SUSPEND)
+    history.done(second, Act.SUSPEND)
+    history.done(first, Act.REQUEST_REINSTATEMENT, Act.REINSTATE)
+    assert [history.asked(hours) for hours in (1.5, 2.5, 5, 9)] == [
+        1,
+        "calibration-suspended",
+        "calibration-suspended",
+        1,
+    ]
 
 
 def test_a_rolled_back_version_decides_nothing_more(history: History) -> None:

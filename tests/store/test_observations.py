@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from governance_samples import an_active
 from ledger_samples import START, Clock
 from monitoring_samples import BASELINES, OTHER, STRATUM, audited, in_force, observe, received, seen
 from sqlalchemy import Engine
@@ -112,6 +113,7 @@ def test_an_alarm_suspends_once_and_says_why(
         STRATUM.id,
         version.id,
     )
+    assert opened.study_instance_uid == f"1.2.{ALARM_AFTER}", "the exam that alarmed is not hidden"
     assert opened.detail == {"event": "refusal", "direction": "up", "exams": 11, "events": 11, "baseline": 0.05}
     act = ledger.history(version.id)[-1]
     assert (act.to_state, act.by) == (CalibrationState.SUSPENDED, "system")
@@ -119,6 +121,7 @@ def test_an_alarm_suspends_once_and_says_why(
     events = [event for event, _ in audited(engine)]
     assert events.count("calibration-suspend") == 1
     assert events[-1] == "incident-opened"
+    assert audited(engine)[-1][1]["detail"] == opened.detail
     # Studies that were on their way still arrive: they count, and open nothing more.
     assert refuse(version, range(20, 20 + 3 * ALARM_AFTER)) == []
     assert chart(watch, version, "refusal") == (44, 44)
@@ -127,6 +130,21 @@ def test_an_alarm_suspends_once_and_says_why(
     assert ledger.verify_audit() is None
     [noted] = [one for one in watch.charts(version.id) if one.state.event == "refusal"]
     assert noted.alarm_at == START
+
+
+def test_an_alarm_of_a_version_that_was_replaced_suspends_it_and_not_its_successor(
+    ledger: Ledger,
+    watch: Monitoring,
+    version: CalibrationVersion,
+    refuse: Callable[[CalibrationVersion, range], list[int]],
+    clock: Clock,
+) -> None:
+    clock.advance(hours=1)
+    second = an_active(ledger, former=version.id)
+    [incident] = refuse(version, range(1, ALARM_AFTER + 1))
+    assert [(one.id, one.calibration_id) for one in watch.incidents()] == [(incident, version.id)]
+    assert ledger.in_force(STRATUM, START).reason_code == "calibration-suspended"
+    assert ledger.in_force(STRATUM, clock.now).version == second
 
 
 def test_two_charts_that_alarm_at_the_same_exam_suspend_once(

@@ -46,6 +46,8 @@ _TEXT = (
     "SpecificCharacterSet",
 )
 _WHOLE_NUMBERS = ("Rows", "Columns")
+STRATUM = ("InstitutionName", "Manufacturer", "ManufacturerModelName", "SoftwareVersions", "DetectorType")
+"""Those that make the key of a threshold (`triage.core.strata`)."""
 
 
 def attributes(ds: Dataset, laterality_source: str, view: ViewIdentity) -> dict[str, str | int]:
@@ -54,7 +56,7 @@ def attributes(ds: Dataset, laterality_source: str, view: ViewIdentity) -> dict[
     Three entries are no DICOM keywords: `LateralitySource` and `ViewSource` (the element that was believed) and
     `ViewModifiers`.
     """
-    header = Header(ds)  # a reader of its own: damage to an attribute that no rule reads is no reason to refuse
+    header = Header(ds)  # a reader of its own: damage to what neither a rule nor a key reads is no reason to refuse
     found: dict[str, str | int] = {keyword: header.text(keyword) for keyword in _TEXT}
     for keyword in _WHOLE_NUMBERS:
         number = header.number(keyword)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pydicom.dataset import Dataset
 
 from triage.accept import acquisition_rules, identity_rules
-from triage.accept.attributes import attributes
+from triage.accept.attributes import STRATUM, attributes
 from triage.accept.context import CLINICAL_CONTEXT, context
 from triage.accept.header import Header
 from triage.accept.identity import laterality, view
@@ -62,7 +62,9 @@ def describe(ds: Dataset, transfer_syntax_uid: str) -> InstanceHeader:
     analysable = not reasons
     if analysable:
         reasons = tuple(_objections(ELIGIBILITY, header))
-    if header.unreadable:  # last, when every rule has read what it reads
+        for keyword in STRATUM:
+            header.text(keyword)  # no rule reads it, but damage must not pass for an empty part of a threshold's key
+    if header.unreadable:  # last, when everything that must be readable was read
         words = ", ".join(sorted(header.unreadable))
         reasons += (reason("undecodable", f"The header is damaged: {words} cannot be read."),)
     sop_instance_uid = header.text("SOPInstanceUID")

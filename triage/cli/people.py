@@ -22,7 +22,7 @@ def add(
     home: Home = None,
     config: Config = None,
 ) -> None:
-    """Add a person, and print their key: it is shown this once."""
+    """Add a person, and print their key: it is shown this once. Approvers can be added only here, not over REST."""
     from triage.roles import open_ledger
 
     key = open_ledger(load(config, home=home)).add_person(name, printed_name, role)

@@ -4,7 +4,7 @@ Input: a version, its history, who acts and how it is signed. Output: the new st
 wrong and who may. Nothing here reads a clock or a database, so every rule can be tested by itself.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -113,6 +113,11 @@ def _none_in_force(case: Case) -> None:
         raise Conflict(f"calibration {case.around.in_force} is in force for the stratum of {_named(case)} meanwhile")
 
 
+def _decides_something(case: Case) -> None:
+    if not decides(case.version.state, case.around.history):
+        raise Conflict(f"{_named(case)} is retired and was not replaced: it decides no exam any more")
+
+
 _ADMIN = frozenset({Role.ADMIN})
 _APPROVER = frozenset({Role.APPROVER})
 _EITHER = _ADMIN | _APPROVER
@@ -125,7 +130,10 @@ RULES: Mapping[Act, Rule] = {
     Act.ACTIVATE: Rule(
         _EITHER, frozenset({State.SHADOW}), State.ACTIVE, (_approved_by_another, _expected_active, _not_expired)
     ),
-    Act.SUSPEND: Rule(_EITHER, frozenset({State.ACTIVE}), State.SUSPENDED, system=True),
+    # One that was replaced, too: it decides what came in its time, and a roll-back may put it in force again.
+    Act.SUSPEND: Rule(
+        _EITHER, frozenset({State.ACTIVE, State.RETIRED}), State.SUSPENDED, (_decides_something,), system=True
+    ),
     Act.REQUEST_REINSTATEMENT: Rule(_EITHER, frozenset({State.SUSPENDED}), State.SUSPENDED),
     Act.REINSTATE: Rule(
         _APPROVER,
@@ -136,6 +144,16 @@ RULES: Mapping[Act, Rule] = {
     Act.ROLL_BACK: Rule(_EITHER, frozenset({State.ACTIVE}), State.ROLLED_BACK),
     Act.RETIRE: Rule(_ADMIN, frozenset(State) - {State.RETIRED, State.ROLLED_BACK}, State.RETIRED),
 }
+
+
+def replaced(history: Sequence[CalibrationAct]) -> bool:
+    """Whether the last thing that happened to a version, oldest act first, is that a newer one took its place."""
+    return bool(history) and history[-1].act is Act.ACTIVATE and history[-1].to_state is State.RETIRED
+
+
+def decides(state: State, history: Sequence[CalibrationAct]) -> bool:
+    """Whether a version decides any exam: it is active, or was replaced and decides what was received in its time."""
+    return state is State.ACTIVE or (state is State.RETIRED and replaced(history))
 
 
 def check(

@@ -35,6 +35,17 @@ class Stratum:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
     @property
+    def unnamed(self) -> tuple[str, ...]:
+        """DICOM keywords that must not be absent and are: two devices that do not say what they are look the same."""
+        named = {
+            "Manufacturer": self.manufacturer,
+            "ManufacturerModelName": self.model,
+            "SoftwareVersions": self.software_version,
+            "DetectorType": self.acquisition_type,
+        }
+        return tuple(keyword for keyword, value in named.items() if not value)
+
+    @property
     def device(self) -> str:
         """Manufacturer, model and software version, as people name a device."""
         return " ".join(part for part in (self.manufacturer, self.model, self.software_version) if part) or "unnamed"

@@ -10,6 +10,7 @@ from typing import Any
 
 from triage.core.governance import CalibrationVersion
 from triage.decide.operating_point import CATEGORY_ORDER, Protocol
+from triage.decide.pooling import pooling_refusals
 from triage.decide.sample_size import HALF_WIDTH, needed
 
 Refusals = tuple[tuple[str, str], ...]
@@ -17,6 +18,16 @@ Refusals = tuple[tuple[str, str], ...]
 _CATEGORIES = {"2": ("2",), "0": ("0",), "4, 5 and 6": ("4", "5", "6")}
 """Of which a case must be in either set. Not 3: screening programmes exist that do not use it; and 5 and 6 are too rare
 in a consecutive sample to ask for each."""
+_DEFAULT = Protocol()
+LIMITS = {
+    "target_sensitivity": _DEFAULT.target_sensitivity,
+    "alpha": _DEFAULT.alpha,
+    "delta": _DEFAULT.delta,
+    "alpha_severe": _DEFAULT.alpha_severe,
+}
+"""The most that a protocol may allow and still be approved. Others can be drafted and evaluated, to learn."""
+LEVEL = _DEFAULT.level
+"""Of every interval by which approval decides: wider ones hide what is off, narrower ones make samples look enough."""
 
 
 @dataclass(frozen=True)
@@ -26,20 +37,22 @@ class Evidence:
     calibration_patients: frozenset[str]
     evaluation_patients: frozenset[str]
     training_patients: frozenset[str]
-    """Of all training sets uploaded for the bundle; empty if none was."""
+    """Of all training sets uploaded for the bundle; empty if none was. Keys made with another secret than those of the
+    sets never match any of them, so that no overlap found here does not show that there is none."""
     declarations: Sequence[Mapping[str, Any]]
     """Of the calibration set, then of the evaluation set if there is one: `label_source`, `follow_up`, `consecutive`
     and `disjoint_from_training`."""
     bounds: Mapping[str, Sequence[float]] | None = None
-    """By kind, between which thresholds the bundle declared before any site calibrated it; None if it declared none."""
+    """By kind, between which thresholds the bundle declared before any site calibrated it; None if not known here."""
 
 
 def refusals(version: CalibrationVersion, evidence: Evidence, now: datetime | None = None) -> Refusals:
     """Code and sentence of everything that speaks against approval; empty if nothing does.
 
-    Codes: not-evaluated, expired, no-evaluation-set, patients-overlap, training-overlap, training-undeclared,
-    not-consecutive, label-source-undeclared, follow-up-undeclared, sample-too-small, categories-missing,
-    sensitivity-off-target, missed-above-limit, threshold-out-of-bounds.
+    Codes: not-evaluated, expired, no-evaluation-set, protocol-beyond-limits, patients-overlap, training-overlap,
+    training-undeclared, not-consecutive, label-source-undeclared, follow-up-undeclared, sample-too-small,
+    categories-missing, sensitivity-off-target, missed-above-limit, too-few-local-abnormals, strata-differ,
+    local-misses-above-limit, threshold-out-of-bounds.
 
     Args:
         version: evaluated, or it is refused.
@@ -48,7 +61,8 @@ def refusals(version: CalibrationVersion, evidence: Evidence, now: datetime | No
     """
     checks: tuple[Callable[[], Iterable[tuple[str, str]]], ...] = (
         lambda: _in_time(version, now or datetime.now(UTC)),
-        lambda: _patients(version, evidence),
+        lambda: _protocol(version),
+        lambda: _patients(evidence),
         lambda: _declared(evidence),
         lambda: _report(version, evidence),
     )
@@ -62,7 +76,20 @@ def _in_time(version: CalibrationVersion, now: datetime) -> Iterable[tuple[str, 
         yield "no-evaluation-set", "Its rates were measured on nothing but the set that set the threshold; add another."
 
 
-def _patients(version: CalibrationVersion, evidence: Evidence) -> Iterable[tuple[str, str]]:
+def _protocol(version: CalibrationVersion) -> Iterable[tuple[str, str]]:
+    protocol = Protocol.from_json(version.protocol)
+    beyond = [
+        f"{name} {getattr(protocol, name):g} where at most {most:g} is allowed"
+        for name, most in LIMITS.items()
+        if getattr(protocol, name) > most
+    ]
+    if protocol.level != LEVEL:
+        beyond.append(f"level {protocol.level:g} where it must be {LEVEL:g}")
+    if beyond:
+        yield "protocol-beyond-limits", f"The protocol has {', '.join(beyond)}; draft with the default protocol."
+
+
+def _patients(evidence: Evidence) -> Iterable[tuple[str, str]]:
     both = len(evidence.calibration_patients & evidence.evaluation_patients)
     if both:
         yield (
@@ -73,11 +100,12 @@ def _patients(version: CalibrationVersion, evidence: Evidence) -> Iterable[tuple
     trained = len(ours & evidence.training_patients)
     if trained:
         yield "training-overlap", f"{_people(trained)} in the sets and among those the models were trained on."
-    if not evidence.training_patients and not _all_tell(evidence, "disjoint_from_training"):
+    if not _all_tell(evidence, "disjoint_from_training"):
         yield (
             "training-undeclared",
-            "Nobody uploaded the training patients of this bundle, and not every set declares how it is known to be "
-            "apart from them (disjoint_from_training).",
+            "Not every set declares how its patients are known to be apart from those that the models were trained on "
+            "(disjoint_from_training). An uploaded training set does not replace that: overlaps are found only among "
+            "keys that were made with one secret.",
         )
 
 
@@ -113,6 +141,8 @@ def _report(version: CalibrationVersion, evidence: Evidence) -> Iterable[tuple[s
     yield from _categories(sets)
     if "evaluation" in sets:
         yield from _rates(version, sets["evaluation"], protocol)
+    if version.pool_abnormals and version.report:
+        yield from pooling_refusals(version.report, version.kind, protocol.alpha)
     yield from _bounds(version, evidence)
 
 
@@ -178,7 +208,10 @@ def _share(rate: Mapping[str, Any]) -> str:
 
 
 def _bounds(version: CalibrationVersion, evidence: Evidence) -> Iterable[tuple[str, str]]:
-    if evidence.bounds is None or version.threshold is None:
+    if evidence.bounds is None:
+        yield "threshold-out-of-bounds", "The bundle's bounds are not known to this service; run it with that bundle."
+        return
+    if version.threshold is None:
         return
     if version.kind not in evidence.bounds:
         yield "threshold-out-of-bounds", f"The model bundle declares no bounds for thresholds of kind {version.kind}."

@@ -5,6 +5,7 @@ threshold is found on the calibration set and only counted on the evaluation set
 its Korn-Graubard interval over patients; no number is NaN.
 """
 
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ def evaluate(  # noqa: PLR0913, everything that a calibration was drafted with
     }
     thresholds = {one: find_threshold(found[one].data, found[one].local, protocol) for one in KINDS}
     chosen = thresholds[kind]
-    counted = found[kind].data
+    pooled = _both(found[kind], measured[kind])
     exams = (found["exam_min"], measured["exam_min"])
     return {
         "protocol": protocol.to_json(),
@@ -61,7 +62,7 @@ def evaluate(  # noqa: PLR0913, everything that a calibration was drafted with
         "image_threshold": thresholds["image"].threshold,
         "limited_by_safety": chosen.limited_by_safety,
         "pool_abnormals": pool_abnormals,
-        "heterogeneity": heterogeneity(counted, flags(counted, chosen.threshold)) if pool_abnormals else None,
+        "heterogeneity": heterogeneity(pooled, flags(pooled, chosen.threshold)) if pool_abnormals else None,
         "sample_size": lacking(found[kind], measured[kind], chosen.t20, protocol),
         "kinds": {one: _kind(one, thresholds[one], (found[one], measured[one]), exams, protocol) for one in KINDS},
     }
@@ -73,6 +74,17 @@ def flags(data: CalibrationSet, threshold: float | None) -> Mask:
 
 
 Sets = tuple[Units, Units | None]
+
+
+def _both(found: Units, measured: Units | None) -> CalibrationSet:
+    """The rows of both sets. Patients are numbered in each set anew, and nobody is in both or approval refuses."""
+    if measured is None:
+        return found.data
+    own, other = found.data, measured.data
+    apart = replace(other, patients=other.patients.astype(np.int64) + np.unique(own.patients).size)
+    return CalibrationSet(
+        *(np.concatenate((getattr(own, one.name), getattr(apart, one.name))) for one in fields(CalibrationSet))
+    )
 
 
 def _kind(kind: str, threshold: Threshold, sets: Sets, exams: Sets, protocol: Protocol) -> dict[str, Any]:
@@ -106,8 +118,9 @@ def _exam_flag_rate(exams: Units, threshold: float | None, protocol: Protocol) -
 def rates(kind: str, counted: Units, threshold: float | None, protocol: Protocol) -> dict[str, Any]:
     """What a threshold does to a set.
 
-    Pooled abnormals count wherever abnormals alone are counted, and in the AUC. The share of all that is flagged and
-    the false omissions are the stratum's own, because another stratum's mix of cases says nothing about them.
+    Pooled abnormals count wherever abnormals alone are counted, and in the AUC; `missed_local` counts none of them. The
+    share of all that is flagged and the false omissions are the stratum's own too, because another stratum's mix of
+    cases says nothing about them.
     """
     data, local = counted.data, counted.local
     flagged, normal = flags(data, threshold), data.normal
@@ -126,6 +139,7 @@ def rates(kind: str, counted: Units, threshold: float | None, protocol: Protocol
         },
         "sensitivity": share(flagged, normal),
         "missed": share(flagged, ~normal),
+        "missed_local": share(flagged, ~normal & local),
         "specificity": share(~flagged, ~normal),
         "missed_severe": share(flagged, data.severe),
         "missed_by_birads": {str(one): share(flagged, data.birads == one) for one in CATEGORY_ORDER},

@@ -14,8 +14,16 @@ from triage.decide.operating_point import SCORE_DECIMALS
 STRATUM = ("site", "manufacturer", "model", "software_version", "acquisition_type")
 OPTIONAL = frozenset({"follow_up"})
 _TEXT_LENGTH = 256
-_SHOWN = 24
-"""Characters of a wrong value that are repeated."""
+_NAMELESS = {
+    "laterality": re.compile(r"B|LEFT|RIGHT|BOTH", re.IGNORECASE),
+    "view": re.compile(r"ML|LM|LMO|XCC|XCCL|XCCM|FB|SIO|ISO", re.IGNORECASE),  # PS3.16 CID 4014
+    "score": re.compile(r"[+-]?(NAN|INF|INFINITY|[0-9]{1,2},[0-9]{1,6}|[0-9]E[0-9]{1,3})", re.IGNORECASE),
+    "birads": re.compile(r"[0-9]([A-C]|\.0)?", re.IGNORECASE),
+    "follow_up": re.compile(r"UNKNOWN|CANCER|BENIGN|MALIGNANT|NORMAL", re.IGNORECASE),
+}
+"""Wrong values that are repeated: no name, no date and no number of a patient looks so. In a file whose columns have
+moved, any of these may stand in any column."""
+_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]{1,3}")
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 _UID = re.compile(r"[012](\.(0|[1-9][0-9]*)){3,}")  # PS3.5 section 9: at most 64 characters, checked beside
@@ -29,7 +37,7 @@ class RowProblem:
     row: int
     column: str
     value: str
-    """As given and shortened; empty where it might name a patient."""
+    """As given; empty where it might name a patient, and then `problem` begins with its length."""
     problem: str
     """What is wrong and what to do."""
 
@@ -61,11 +69,7 @@ def check(name: str, given: Sequence[str], numbers: Sequence[int]) -> tuple[tupl
         except _Wrong as error:
             values[text], wrong[text] = None, str(error)
     faults = (
-        [
-            RowProblem(number, name, _shown(name, text), wrong[text])
-            for number, text in zip(numbers, given, strict=True)
-            if text in wrong
-        ]
+        [_fault(number, name, text, wrong[text]) for number, text in zip(numbers, given, strict=True) if text in wrong]
         if wrong
         else []
     )
@@ -116,18 +120,17 @@ def _disagreeing(columns: Mapping[str, Sequence[Any]], names: Sequence[str]) -> 
     ]
 
 
-def _shown(name: str, text: str) -> str:
-    if name in ("patient", "exam"):
-        return ""
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+def _fault(number: int, name: str, text: str, why: str) -> RowProblem:
+    nameless = _NAMELESS.get(name)
+    if nameless and text and (nameless.fullmatch(text) or _PUNCTUATION.fullmatch(text)):
+        return RowProblem(number, name, text, why)
+    return RowProblem(number, name, "", f"{_length(text)}, {why}")
 
 
 def _patient(text: str) -> str:
     key = text.lower()
     if not _KEY.fullmatch(key):
-        raise _Wrong(
-            f"{_length(text)}, no key of 64 hexadecimal digits; it might be a patient's ID: send its HMAC-SHA-256"
-        )
+        raise _Wrong("no key of 64 hexadecimal digits; it might be a patient's ID: send its HMAC-SHA-256")
     return key
 
 
@@ -137,7 +140,7 @@ def _exam(text: str) -> str:
     key = text.lower()
     if not _KEY.fullmatch(key):
         raise _Wrong(
-            f"{_length(text)}, neither a UID nor a key of 64 hexadecimal digits; it might be an accession number: "
+            "neither a UID nor a key of 64 hexadecimal digits; it might be an accession number: "
             "send the Study Instance UID or an HMAC-SHA-256"
         )
     return key
@@ -147,10 +150,17 @@ def _length(text: str) -> str:
     return f"{len(text)} characters" if text else "empty"
 
 
-def _device(text: str) -> str:
+def _site(text: str) -> str:
     if len(text) > _TEXT_LENGTH or not text.isprintable():
         raise _Wrong(f"longer than {_TEXT_LENGTH} characters or unprintable; send it as the DICOM header has it")
     return text
+
+
+def _device(text: str) -> str:
+    # Two devices that do not say what they are would share a threshold.
+    if not text:
+        raise _Wrong("and a device that is not named cannot be calibrated; send it as the DICOM header has it")
+    return _site(text)
 
 
 def _score(text: str) -> float:
@@ -171,7 +181,7 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
     def checked(text: str) -> str:
         found = next((one for one in allowed if one.lower() == text.lower()), None)
         if found is None:
-            raise _Wrong(f"must be one of {shown}")
+            raise _Wrong(f"not one of {shown}; send one of them")
         return found
 
     return checked
@@ -181,6 +191,7 @@ COLUMNS: Mapping[str, Callable[[str], Any]] = {
     "patient": _patient,
     "exam": _exam,
     **dict.fromkeys(STRATUM, _device),
+    "site": _site,
     "laterality": _one_of("L", "R"),
     "view": _one_of("CC", "MLO"),
     "score": _score,

@@ -12,7 +12,8 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom.association import Association
 
 from triage.deliver.association import DicomNode, refusal
-from triage.deliver.sender import DeliveryError, Receipt, words
+from triage.deliver.masking import PatientMask, mask_of_object
+from triage.deliver.sender import DeliveryError, Receipt
 
 WARNINGS = {0xB000, 0xB006, 0xB007}
 """PS3.4 Table B.2-1: the peer has stored the object, with elements coerced or discarded."""
@@ -36,7 +37,7 @@ class CStore(DicomNode):
             syntaxes = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]  # either can be made from the other
         association = self.associate(ds.SOPClassUID, syntaxes)
         try:
-            self._check(self._store(association, ds))
+            self._check(self._store(association, ds), mask_of_object(ds))
         finally:
             if association.is_established:
                 association.release()
@@ -46,14 +47,14 @@ class CStore(DicomNode):
         try:
             return association.send_c_store(ds)
         except (ValueError, RuntimeError) as error:
-            raise DeliveryError(f"{self.ae_title}: {error}") from error
+            raise DeliveryError(f"{self.ae_title}: {mask_of_object(ds).words(str(error))}") from error
 
-    def _check(self, answer: Dataset) -> None:
+    def _check(self, answer: Dataset, mask: PatientMask) -> None:
         if "Status" not in answer:
             raise DeliveryError(f"{self.ae_title} broke the association off, or did not answer in time")
         status = answer.Status
         if status not in {0x0000, DUPLICATE, *WARNINGS}:
-            comment = words(str(answer.get("ErrorComment", "")))
+            comment = mask.words(str(answer.get("ErrorComment", "")))
             raise refusal(status)(f"{self.ae_title} refused the object: status 0x{status:04X} {comment}".rstrip())
 
 

@@ -22,7 +22,8 @@ from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPu
 
 from triage.deliver.association import DicomNode
 from triage.deliver.c_store import read_object
-from triage.deliver.sender import DeliveryError, DeliveryRejected, words
+from triage.deliver.masking import PatientMask, mask_of_object
+from triage.deliver.sender import DeliveryError, DeliveryRejected
 from triage.store.ledger import Ledger
 from triage.store.records import Delivery, utc_now
 
@@ -75,7 +76,7 @@ class StorageCommitment(DicomNode):
         handlers = [(evt.EVT_N_EVENT_REPORT, on_report)]
         association = self.associate(StorageCommitmentPushModel, SYNTAXES, handlers)
         try:
-            self._check(self._ask(association, content))
+            self._check(self._ask(association, content), mask_of_object(ds))
             reported.wait(self.wait_seconds)
         finally:
             if association.is_established:
@@ -89,11 +90,11 @@ class StorageCommitment(DicomNode):
             raise DeliveryError(f"{self.ae_title}: {error}") from error
         return status
 
-    def _check(self, status: Dataset) -> None:
+    def _check(self, status: Dataset, mask: PatientMask) -> None:
         if "Status" not in status:
             raise DeliveryError(f"{self.ae_title} did not answer the storage commitment request")
         if status.Status != 0x0000:
-            comment = words(str(status.get("ErrorComment", "")))
+            comment = mask.words(str(status.get("ErrorComment", "")))
             text = f"{self.ae_title} refused storage commitment: status 0x{status.Status:04X} {comment}"
             raise DeliveryError(text.rstrip())
 

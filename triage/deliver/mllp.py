@@ -1,23 +1,20 @@
 """Stage: deliver. Sends one HL7 v2 message over MLLP and believes nothing but an acknowledgement of that very message.
 
-Input: a file with the message. Output: a receipt, or a DeliveryError with the receiver's own words. One connection for
-each message: what comes back on it can then answer no other.
+Input: a file with the message. Output: a receipt, or a DeliveryError with the receiver's words without the patient. One
+connection for each message: what comes back on it can then answer no other.
 """
 
-import re
 import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from triage.deliver.sender import DeliveryError, DeliveryRejected, Receipt, Unreachable, words
+from triage.deliver.masking import hl7_field, mask_of_message
+from triage.deliver.sender import DeliveryError, DeliveryRejected, Receipt, Unreachable
 
 START, END = b"\x0b", b"\x1c\x0d"
 """Around each message (HL7 v2 transport specification, MLLP release 1)."""
 LONGEST_ANSWER = 1 << 16
-_BREAKS = re.compile(r"\r\n|\r|\n")
-_PATIENT_FIELDS = (3, 5, 7, 11, 13, 18, 19)
-"""Of PID: identifiers, name, birth date, address, telephone, account, national number."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class Mllp:
         """
         message = path.read_bytes()
         text = message.decode("utf-8", errors="replace")
-        control_id = _field(_segment(text, "MSH"), 9)  # MSH-1 is the separator itself
+        control_id = hl7_field(text, "MSH", 9)  # MSH-1 is the separator itself
         if not control_id or START in message or END[:1] in message:
             raise DeliveryError(f"{path.name} is no HL7 message with a control ID (MSH-10)")
         return self._receipt(self._exchange(message), control_id, text)
@@ -57,16 +54,16 @@ class Mllp:
 
     def _receipt(self, answer: str, control_id: str, message: str) -> Receipt:
         where = f"{self.host}:{self.port}"
-        acknowledgement = _segment(answer, "MSA")
-        code, answered = _field(acknowledgement, 1), _field(acknowledgement, 2)
+        mask = mask_of_message(message)
+        code, answered = hl7_field(answer, "MSA", 1), hl7_field(answer, "MSA", 2)
         if code not in ("AA", "AE", "AR", "CA", "CE", "CR"):
             raise DeliveryError(f"{where} did not answer with an acknowledgement")
         if answered != control_id:
-            raise DeliveryError(f"{where} acknowledged message {words(answered)!r}, not {control_id!r}")
+            raise DeliveryError(f"{where} acknowledged message {mask.words(answered)!r}, not {control_id!r}")
         if code in ("AA", "CA"):
             return Receipt.CONFIRMED if code == "AA" else Receipt.SENT
         kind = DeliveryRejected if code in ("AR", "CR") else DeliveryError
-        raise kind(f"{where} answered {code}: {_without_patient(_said(answer), message) or 'without a reason'}")
+        raise kind(f"{where} answered {code}: {mask.words(_said(answer)) or 'without a reason'}")
 
 
 def _answer(connection: socket.socket, deadline: float) -> str:
@@ -90,29 +87,7 @@ def _answer(connection: socket.socket, deadline: float) -> str:
     return rest.partition(END)[0].decode("utf-8", errors="replace")
 
 
-def _segment(message: str, name: str) -> list[str]:
-    """Fields of the first segment of that name, as far as a message of any quality has it."""
-    separator = message[3:4]
-    if not message.startswith("MSH") or not separator:
-        return []
-    return next((found for line in _BREAKS.split(message) if (found := line.split(separator))[0] == name), [])
-
-
-def _field(segment: list[str], number: int) -> str:
-    return segment[number].strip() if number < len(segment) else ""
-
-
 def _said(answer: str) -> str:
     """What the receiver gives as reason: MSA-3, and of ERR the code (3), diagnosis (7) and message to users (8)."""
-    error = _segment(answer, "ERR")
-    said = [_field(_segment(answer, "MSA"), 3), *(_field(error, number) for number in (3, 7, 8))]
-    return words("; ".join(dict.fromkeys(part for part in said if part)))
-
-
-def _without_patient(said: str, message: str) -> str:
-    """A reason that quotes the message back must not carry the patient into the log and the audit trail."""
-    patient = _segment(message, "PID")
-    parts = {part for number in _PATIENT_FIELDS for part in re.split(r"[\^~&]", _field(patient, number))}
-    for part in sorted((part for part in parts if len(part) > 2), key=len, reverse=True):
-        said = re.sub(re.escape(part), "***", said, flags=re.IGNORECASE)
-    return said
+    said = [hl7_field(answer, "MSA", 3), *(hl7_field(answer, "ERR", number) for number in (3, 7, 8))]
+    return "; ".join(dict.fromkeys(part for part in said if part))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
+from traceback import format_tb
 
 from triage.deliver.commitment import StorageCommitment, commit_one
 from triage.deliver.sender import DeliveryError, DeliveryRejected, Receipt, Sender, Unreachable
@@ -87,7 +88,9 @@ class Outbox:
             except (DeliveryError, OSError) as error:
                 self._put_off(delivery, error, str(error))
             except Exception as error:
-                log.exception("sending to %s failed", destination)
+                # Where it happened, and not its text, which may quote the patient
+                frames = "".join(format_tb(error.__traceback__))
+                log.error("sending to %s failed: %s\n%s", destination, type(error).__name__, frames)
                 self._put_off(delivery, error, type(error).__name__)
             else:
                 self._taken(delivery, receipt)

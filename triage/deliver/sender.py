@@ -1,15 +1,10 @@
 """Deliver: what every kind of destination has in common. Input: a file. Output: a receipt, or why it was not taken."""
 
-import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from triage.core.errors import TriageError
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
-LONGEST_WORDS = 300
-"""Characters of a peer's answer that are kept: enough for a sentence, too few to flood the log."""
 
 
 class Receipt(StrEnum):
@@ -22,7 +17,11 @@ class Receipt(StrEnum):
 
 
 class DeliveryError(TriageError):
-    """A destination did not take a file, for now; the text says what it answered, or that it did not."""
+    """A destination did not take a file, for now; the text says what it answered, or that it did not.
+
+    The text goes into the log, the ledger and the audit trail: a sender puts a destination's words into it only through
+    `masking`.
+    """
 
 
 class Unreachable(DeliveryError):
@@ -42,9 +41,3 @@ class Sender(Protocol):
         Raises:
             DeliveryError: it did not, and why. OSError: the file cannot be read.
         """
-
-
-def words(text: str) -> str:
-    """What a peer said, on one line and of bounded length: it may not forge lines of our log."""
-    line = _CONTROL.sub(" ", text).strip()
-    return line if len(line) <= LONGEST_WORDS else f"{line[: LONGEST_WORDS - 3]}..."

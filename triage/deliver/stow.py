@@ -1,6 +1,6 @@
 """Stage: deliver. Sends one object file to a DICOMweb server by STOW-RS (PS3.18 section 10.5).
 
-Input: a DICOM file. Output: a receipt, or a DeliveryError with the server's own reason.
+Input: a DICOM file. Output: a receipt, or a DeliveryError with the server's own reason, without the patient.
 """
 
 import base64
@@ -16,7 +16,8 @@ import httpx
 from triage.core.errors import ConfigurationError
 from triage.deliver.association import refusal
 from triage.deliver.c_store import DUPLICATE, read_object
-from triage.deliver.sender import DeliveryError, DeliveryRejected, Receipt, Unreachable, words
+from triage.deliver.masking import PatientMask, mask_of_object
+from triage.deliver.sender import DeliveryError, DeliveryRejected, Receipt, Unreachable
 
 LONGEST_ANSWER = 1 << 20
 _PASSING = frozenset({408, 425, 429})
@@ -61,11 +62,12 @@ class Stow:
             or for good. OSError: the file, the secret or the certificates cannot be read.
         """
         ds = read_object(path)
-        status, content = self._post(str(ds.StudyInstanceUID), path.read_bytes())
-        self._check(status, content, str(ds.SOPInstanceUID))
+        mask = mask_of_object(ds)
+        status, content = self._post(str(ds.StudyInstanceUID), path.read_bytes(), mask)
+        self._check(status, content, str(ds.SOPInstanceUID), mask)
         return Receipt.SENT
 
-    def _post(self, study_instance_uid: str, content: bytes) -> tuple[int, bytes]:
+    def _post(self, study_instance_uid: str, content: bytes, mask: PatientMask) -> tuple[int, bytes]:
         boundary = uuid4().hex
         headers = {
             "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
@@ -83,7 +85,7 @@ class Stow:
             with client, client.stream("POST", address, content=body, headers=headers) as response:
                 return response.status_code, _limited(response)
         except httpx.HTTPError as error:
-            raise Unreachable(f"{self.url}: {words(str(error)) or type(error).__name__}") from error
+            raise Unreachable(f"{self.url}: {mask.words(str(error)) or type(error).__name__}") from error
 
     def _authorization(self) -> dict[str, str]:
         if self.secret_file is None:
@@ -93,7 +95,7 @@ class Stow:
             return {"Authorization": f"Bearer {secret}"}
         return {"Authorization": f"Basic {base64.b64encode(secret.encode()).decode()}"}
 
-    def _check(self, status: int, content: bytes, sop_instance_uid: str) -> None:
+    def _check(self, status: int, content: bytes, sop_instance_uid: str, mask: PatientMask) -> None:
         """PS3.18 table 10.5.3-1: 200 all stored, 202 some, 409 none; the body says which and why."""
         reason = _failure(content, sop_instance_uid)
         if status in (200, 202) and reason in (None, DUPLICATE):
@@ -107,7 +109,7 @@ class Stow:
             raise Unreachable(text)
         if status >= 500 or status in _PASSING:
             raise DeliveryError(text)
-        said = words(content.decode("utf-8", errors="replace"))
+        said = mask.words(content.decode("utf-8", errors="replace"))
         raise DeliveryRejected(f"{text}: {said}" if said else text)
 
 

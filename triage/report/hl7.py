@@ -20,7 +20,7 @@ from triage.core.finding import Outcome, StudyFinding
 from triage.report import codes as triage
 from triage.report.conformance import conforming
 from triage.report.source import text
-from triage.report.wording import exam_sentences, image_name, is_demonstration
+from triage.report.wording import LIMITED_BY_SAFETY, exam_sentences, image_name, is_demonstration
 
 URGENCY = ("S", "A", "R")
 """HL7 table 0485, most urgent first: stat, as soon as possible, routine."""
@@ -183,7 +183,8 @@ def _observations(finding: StudyFinding, mapping: Hl7Mapping) -> Iterator[dict[i
         yield _number(triage.NORMALITY_SCORE, finding.exam_score)
         if point is not None and point.threshold is not None:
             yield _number(triage.THRESHOLD, point.threshold)
-    for number, sentence in enumerate(exam_sentences(finding), 1):
+    limited = (LIMITED_BY_SAFETY,) if point is not None and point.limited_by_safety else ()
+    for number, sentence in enumerate((*exam_sentences(finding), *limited), 1):
         lines = map(_escaped, textwrap.wrap(sentence, _LINE))
         yield {2: "TX", 3: _coded(_COMMENT), 4: str(number), 5: "~".join(lines)}
     if finding.bundle:

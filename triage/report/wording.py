@@ -10,6 +10,7 @@ from triage.core.reasons import Reason
 EVERY_EXAM_IS_READ = "Every exam is read by a radiologist. This result may change the order of reading, nothing else."
 DEMONSTRATION = "Demonstration model, not validated: not for clinical use."
 SENSITIVITY = "Sensitivity of the operating point counts normal as positive, the reverse of the usual reading."
+LIMITED_BY_SAFETY = "The threshold is limited by safety: it flags fewer exams than was aimed at."
 SCORE = "The score is a logit: higher is more surely normal. It is not the chance of anything."
 OUTCOMES = MappingProxyType(
     {

@@ -16,7 +16,8 @@ from triage.core.governance import SYSTEM, Actor, Forbidden, Role
 from triage.store import calibration_tables as c
 from triage.store import tables as t
 from triage.store.audit import append
-from triage.store.calibration_acts import suspend_in
+from triage.store.calibration_acts import MISSED, suspend_in
+from triage.store.calibration_deed import known
 from triage.store.codec import finding_from_json
 from triage.store.database import reading, writing
 from triage.store.incidents import open_incident_in
@@ -25,8 +26,6 @@ from triage.store.rows import Part
 
 SOURCES = ("final-report", "biopsy", "follow-up", "second-read")
 FOLLOW_UPS = ("", "no-cancer", "screen-detected", "interval")
-MISSED = "missed-abnormal"
-"""Kind of the incident."""
 ABNORMAL = (4, 5, 6)
 """BI-RADS categories that a flagged exam must never have; 0 is an unfinished assessment."""
 _CANCER = ("screen-detected", "interval")
@@ -67,7 +66,8 @@ class Assessments(Part):
         """Adds what is said of an exam; it replaces nothing, the newest one counts.
 
         If the exam's result in force calls it confidently normal and this says BI-RADS 4, 5 or 6 or cancer, a
-        `missed-abnormal` incident is opened and the calibration that flagged it is suspended.
+        `missed-abnormal` incident is opened and the calibration that flagged it is suspended, also if a newer version
+        has replaced it meanwhile.
 
         Errors:
             Forbidden: The person does not read. TriageError: An impossible value, or an unknown study.
@@ -121,13 +121,13 @@ def check_missed_in(connection: Connection, now: datetime, study_instance_uid: s
     if row is None or not Assessed(row["right_birads"], row["left_birads"], row["source"], row["follow_up"]).abnormal:
         return None
     flagged = _flagged(connection, study_instance_uid)
-    known = {one["detail"]["result_id"] for one in _missed(connection, study_instance_uid)}
-    if flagged is None or flagged["result_id"] in known:
+    told = {one["detail"]["result_id"] for one in _missed(connection, study_instance_uid)}
+    if flagged is None or flagged["result_id"] in told:
         return None
     finding = finding_from_json(flagged["finding"])
     point = finding.operating_point
     why = "an exam flagged as confidently normal was assessed as abnormal"
-    suspended = bool(point and _exists(connection, point.id) and suspend_in(connection, now, point.id, SYSTEM, why))
+    suspended = bool(point and known(connection, point.id) and suspend_in(connection, now, point.id, SYSTEM, why))
     incident = NewIncident(
         MISSED,
         {
@@ -169,9 +169,3 @@ def _missed(connection: Connection, study_instance_uid: str) -> Sequence[RowMapp
         c.incident.c.kind == MISSED, c.incident.c.study_instance_uid == study_instance_uid
     )
     return connection.execute(statement).mappings().all()
-
-
-def _exists(connection: Connection, calibration_id: str) -> bool:
-    """A result of before calibrations were kept in the ledger names one that it does not hold."""
-    statement = select(c.calibration.c.id).where(c.calibration.c.id == calibration_id)
-    return connection.execute(statement).first() is not None

@@ -15,7 +15,7 @@ from triage.core.governance import (
     Signature,
     Unset,
 )
-from triage.core.governance_rules import Circumstances, check
+from triage.core.governance_rules import Circumstances, check, decides, replaced
 from triage.store import calibration_tables as c
 from triage.store.calibration_deed import Deed, calibration_row, locked, not_before
 from triage.store.calibration_versions import (
@@ -33,6 +33,8 @@ from triage.store.rows import Part
 _ACTIVATION = c.activation.c
 # What takes a version out of use must work on one that somebody tampered with, too.
 _LEAVING = {Act.SUSPEND, Act.ROLL_BACK, Act.RETIRE}
+MISSED, DRIFT = "missed-abnormal", "drift"
+"""Kinds of incidents that speak against a calibration."""
 
 
 class CalibrationActs(Part):
@@ -73,22 +75,24 @@ class CalibrationActs(Part):
 
 
 def suspend_in(connection: Connection, now: datetime, calibration_id: str, by: Actor, why: str) -> bool:
-    """Suspends a version within the caller's transaction; False, and nothing written, if it is not active (any more).
+    """Suspends a version within the caller's transaction; False, and nothing written, if it decides no exam (any more).
 
-    It ends by adding to the audit trail, so it comes after every other lock that the transaction takes.
+    One that a newer version replaced is suspended too: it decides what was received in its time, and a roll-back would
+    put it in force again. It ends by adding to the audit trail, so it comes after every other lock that the transaction
+    takes.
 
     Errors:
         Forbidden: `by` may not suspend. TriageError: There is no such version.
     """
     row = locked(connection, calibration_id)
-    if row["state"] != CalibrationState.ACTIVE:
-        return False
     now = not_before(connection, row["stratum_id"], now)
+    around = _circumstances(connection, row, now, UNSET)
+    if not decides(CalibrationState(row["state"]), around.history):
+        return False
     signature = Signature(by.printed_name, why)
-    around = Circumstances(now, (), frozenset(), calibration_id)
     to_state = check(Act.SUSPEND, unchecked_version_of(row), by, signature, around)
     deed = Deed(connection, now, Act.SUSPEND, by, signature)
-    _perform(deed, row, to_state, calibration_id)
+    _perform(deed, row, to_state, around.in_force)
     deed.close()
     return True
 
@@ -137,12 +141,13 @@ def _perform(
 def _predecessor(deed: Deed, row: RowMapping) -> RowMapping | None:
     """The version that this one replaced when it was activated, if it can be used again.
 
-    That is the one of the activation just before this version's first, if it was this version that ended it: one that
-    was suspended before is not put in force again by rolling back.
+    That is the one of the activation just before this version's first, if it was this version that ended it, and if
+    nothing has happened to the former since. Rolling back takes one person, so it brings back none that was suspended,
+    before or after it was replaced (that takes two), and none with an incident that nobody has closed.
     """
     first = select(func.min(_ACTIVATION.id)).where(_ACTIVATION.calibration_id == row["id"]).scalar_subquery()
     before = (
-        select(_ACTIVATION.calibration_id, _ACTIVATION.ended_by)
+        select(_ACTIVATION.id, _ACTIVATION.calibration_id, _ACTIVATION.ended_by)
         .where(_ACTIVATION.stratum_id == row["stratum_id"], _ACTIVATION.id < first)
         .order_by(_ACTIVATION.id.desc())
         .limit(1)
@@ -151,8 +156,26 @@ def _predecessor(deed: Deed, row: RowMapping) -> RowMapping | None:
     if found is None or found.ended_by != Act.ACTIVATE:
         return None
     former = calibration_row(deed.connection, found.calibration_id)
-    usable = former["state"] == CalibrationState.RETIRED and former["expires_at"] > deed.now and is_whole(former)
-    return former if usable else None
+    retired_then = (
+        former["state"] == CalibrationState.RETIRED
+        and found.id == _last_activation(deed.connection, former["id"])
+        and replaced(history_of(deed.connection, former["id"]))
+    )
+    usable = retired_then and former["expires_at"] > deed.now and is_whole(former)
+    return former if usable and not _has_open_incident(deed.connection, former["id"]) else None
+
+
+def _last_activation(connection: Connection, calibration_id: str) -> int | None:
+    last: int | None = connection.execute(
+        select(func.max(_ACTIVATION.id)).where(_ACTIVATION.calibration_id == calibration_id)
+    ).scalar_one()
+    return last
+
+
+def _has_open_incident(connection: Connection, calibration_id: str) -> bool:
+    mine = (c.incident.c.calibration_id == calibration_id, c.incident.c.kind.in_((MISSED, DRIFT)))
+    statement = select(c.incident.c.id).where(*mine, c.incident.c.closed_at.is_(None)).limit(1)
+    return connection.execute(statement).first() is not None
 
 
 def _evaluated(row: RowMapping, report: dict[str, Any]) -> dict[str, Any]:

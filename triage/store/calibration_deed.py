@@ -90,6 +90,11 @@ def calibration_row(connection: Connection, calibration_id: str) -> RowMapping:
     return row
 
 
+def known(connection: Connection, calibration_id: str) -> bool:
+    """Whether the ledger holds the version: a result of before calibrations were kept in it names one that it lacks."""
+    return connection.execute(select(_CALIBRATION.id).where(_CALIBRATION.id == calibration_id)).first() is not None
+
+
 def not_before(connection: Connection, stratum_id: str, now: datetime) -> datetime:
     """The time of an act: never before the last change of the stratum, should a clock have been set back."""
     statement = select(func.max(_ACTIVATION.from_at), func.max(_ACTIVATION.until_at))

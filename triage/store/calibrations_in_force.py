@@ -1,9 +1,9 @@
 """Stage: store. Which version decides a study; and the demonstration versions that come with a model bundle.
 
 A study pins the version whose activation covers the moment at which the study was opened. What that version is *now*
-counts besides: one that was suspended or rolled back since then decides nobody's exam, while one that a newer version
-replaced still decides what was received in its time. What was received while none was in force pins none, and stays
-without one whatever comes later, until the study is analysed again as of now.
+counts besides: one that was suspended (be it after it was replaced) or rolled back since then decides nobody's exam,
+while one that a newer version replaced still decides what was received in its time. What was received while none was
+in force pins none, and stays without one whatever comes later, until the study is analysed again as of now.
 """
 
 from collections.abc import Sequence
@@ -17,18 +17,21 @@ from triage.core.governance import (
     BUNDLE,
     Act,
     CalibrationState,
+    Conflict,
     InForce,
     ShippedCalibration,
     Signature,
     UncalibratedCode,
 )
+from triage.core.governance_rules import decides, replaced
 from triage.core.strata import Stratum
 from triage.store import calibration_tables as c
-from triage.store.calibration_deed import Deed
+from triage.store.calibration_deed import Deed, known, locked
 from triage.store.calibration_versions import (
     KINDS,
     VERSION_COLUMNS,
     digest_of,
+    history_of,
     stored_json,
     stored_threshold,
     stratum_columns,
@@ -49,7 +52,7 @@ class CalibrationsInForce(Part):
         """The version that decides a study of this stratum which was opened at `at`, or why there is none.
 
         Nothing pinned       uncalibrated-device; calibration-suspended if the last one before had been taken away
-        suspended since      calibration-suspended, unless it was reinstated meanwhile
+        suspended since      calibration-suspended, unless it was reinstated meanwhile; retiring it changes nothing
         rolled back since    calibration-suspended
         retired since        the version, if a newer one replaced it; uncalibrated-device if an admin retired it
         expired by now       calibration-expired
@@ -88,8 +91,8 @@ class CalibrationsInForce(Part):
         # All processes take them in one order, so that no two wait for each other.
         rows = sorted((_shipped_row(one, self._now()) for one in shipped), key=lambda row: str(row["stratum_id"]))
         with reading(self._engine) as connection:
-            known = set(connection.execute(select(_CALIBRATION.stratum_id).distinct()).scalars())
-        if all(row["stratum_id"] in known for row in rows):
+            taken = set(connection.execute(select(_CALIBRATION.stratum_id).distinct()).scalars())
+        if all(row["stratum_id"] in taken for row in rows):
             return
         with writing(self._engine) as connection:
             deed = Deed(connection, self._now(), Act.ACTIVATE, BUNDLE, _SHIPPED)
@@ -99,6 +102,25 @@ class CalibrationsInForce(Part):
                     deed.note(row, None)
                     deed.begin(row, since=row["created_at"])
             deed.close()
+
+
+def hold_in(connection: Connection, calibration_id: str) -> None:
+    """Keeps a version as it is until the caller's transaction ends, if it decides exams; for a flag about to be stored.
+
+    It locks what `suspend_in` locks: whoever takes the version out of use comes before this, or after the commit. That
+    it expired since the exam was compared with it does not matter. An id that the ledger does not hold is let pass:
+    `in_force`, the only source of what is decided here, gives none.
+
+    Errors:
+        Conflict: It was suspended, rolled back or retired meanwhile. TriageError: It was changed after its evaluation.
+    """
+    if not known(connection, calibration_id):
+        return
+    version = version_of(locked(connection, calibration_id))
+    if not decides(version.state, history_of(connection, calibration_id)):
+        raise Conflict(
+            f"calibration {calibration_id} (version {version.number}) is {version.state} by now: analyse the exam again"
+        )
 
 
 def _why_not(connection: Connection, row: RowMapping | None, at: datetime, now: datetime) -> UncalibratedCode | None:
@@ -111,23 +133,13 @@ def _why_not(connection: Connection, row: RowMapping | None, at: datetime, now: 
     if state in {CalibrationState.SUSPENDED, CalibrationState.ROLLED_BACK}:
         return "calibration-suspended"
     if state is CalibrationState.RETIRED:
-        ended_by = _last_end(connection, row["id"])
-        if ended_by != Act.ACTIVATE:
-            return "calibration-suspended" if ended_by in _SUSPENDING else "uncalibrated-device"
+        history = history_of(connection, row["id"])
+        if not replaced(history):
+            suspended = bool(history) and history[-1].from_state is CalibrationState.SUSPENDED
+            return "calibration-suspended" if suspended else "uncalibrated-device"
     elif state is not CalibrationState.ACTIVE:
         raise TriageError(f"calibration {row['id']} was in force, but is {state}: its state was tampered with")
     return "calibration-expired" if row["expires_at"] <= now else None
-
-
-def _last_end(connection: Connection, calibration_id: str) -> str | None:
-    """How the version went out of force the last time."""
-    statement = (
-        select(_ACTIVATION.ended_by)
-        .where(_ACTIVATION.calibration_id == calibration_id)
-        .order_by(_ACTIVATION.id.desc())
-        .limit(1)
-    )
-    return connection.execute(statement).scalar_one_or_none()
 
 
 def _sentence(code: UncalibratedCode | None, stratum: Stratum, row: RowMapping | None) -> str:

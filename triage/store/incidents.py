@@ -8,6 +8,7 @@ from triage.core.errors import TriageError
 from triage.core.governance import Actor, Conflict, Forbidden, Role
 from triage.store import calibration_tables as c
 from triage.store.audit import append
+from triage.store.calibration_acts import DRIFT
 from triage.store.database import reading, writing
 from triage.store.monitoring_records import IncidentRecord, NewIncident
 from triage.store.rows import Part
@@ -62,7 +63,7 @@ def open_incident_in(connection: Connection, now: datetime, new: NewIncident) ->
     }
     incident_id: int = connection.execute(insert(c.incident).values(row).returning(c.incident.c.id)).scalar_one()
     detail = {"incident": incident_id, "kind": new.kind, "calibration_id": new.calibration_id}
-    if new.study_instance_uid is None:
+    if new.kind == DRIFT:
         detail["detail"] = new.detail
     append(connection, now, "incident-opened", new.study_instance_uid, detail)
     return incident_id

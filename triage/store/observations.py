@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, func, select, update
 
 from triage.core.governance import SYSTEM
 from triage.store import calibration_tables as c
-from triage.store.calibration_acts import suspend_in
+from triage.store.calibration_acts import DRIFT, suspend_in
 from triage.store.database import insert_new, reading
 from triage.store.incidents import open_incident_in
 from triage.store.monitoring_records import ChartRecord, ChartState, NewIncident, Observation, WeekOfScores, WhatIf
@@ -101,25 +101,31 @@ def start_charts_in(connection: Connection, calibration_id: str, baselines: Mapp
 def observe_in(connection: Connection, now: datetime, seen: Observation, step: Step) -> tuple[int, ...]:
     """Counts one exam on the charts of its calibration, once however often it is analysed; the incidents it opened.
 
-    An alarm suspends the calibration if it is active; if it is not (suspended already, replaced), the alarm is only
-    noted on the chart. Locks the charts, then what `suspend_in` locks, the audit trail last: call it at the end of a
-    transaction.
+    An alarm suspends the calibration if it decides exams, be it only those received before it was replaced; if not
+    (suspended already, rolled back), the alarm is only noted on the chart. The exam that alarms keeps its result, like
+    those before it that moved the chart as far: it was decided while the calibration held. The incident names it.
+
+    Locks the charts, then what `suspend_in` locks, the audit trail last: call it at the end of a transaction.
     """
-    start_charts_in(connection, seen.calibration_id, seen.baselines)
-    charts = _locked_charts(connection, seen.calibration_id)
+    charts = lock_charts_in(connection, seen)
     row = {**{name: getattr(seen, name) for name in _OBSERVATION}, "at": now}
     if insert_new(connection, c.observation, row, c.observation.c.id) is None:
         return ()
     alarms = [alarm for chart in charts if (alarm := _move(connection, now, chart, seen, step))]
     if not alarms or not suspend_in(connection, now, seen.calibration_id, SYSTEM, _why(alarms[0])):
         return ()
-    incidents = (NewIncident("drift", detail, seen.stratum_id, seen.calibration_id) for detail in alarms)
-    return tuple(open_incident_in(connection, now, one) for one in incidents)
+    place = (seen.stratum_id, seen.calibration_id, seen.study_instance_uid)
+    return tuple(open_incident_in(connection, now, NewIncident(DRIFT, detail, *place)) for detail in alarms)
 
 
-def _locked_charts(connection: Connection, calibration_id: str) -> list[ChartState]:
-    """The charts, locked before the exam is counted: two exams must not each hold what the other waits for."""
-    mine = select(c.chart).where(c.chart.c.calibration_id == calibration_id).order_by(c.chart.c.event)
+def lock_charts_in(connection: Connection, seen: Observation) -> list[ChartState]:
+    """The charts of an exam's calibration, made if they are new, locked until the transaction ends.
+
+    That comes before the exam is counted, and before the calibration is locked: two exams must not each hold what the
+    other waits for.
+    """
+    start_charts_in(connection, seen.calibration_id, seen.baselines)
+    mine = select(c.chart).where(c.chart.c.calibration_id == seen.calibration_id).order_by(c.chart.c.event)
     rows = connection.execute(mine.with_for_update()).mappings()
     return [ChartState(**{name: row[name] for name in _STATE}) for row in rows]
 

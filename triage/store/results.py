@@ -7,15 +7,16 @@ from datetime import datetime
 from sqlalchemy import Connection, and_, select, update
 
 from triage.core.errors import TriageError
-from triage.core.finding import StudyFinding
+from triage.core.finding import Outcome, StudyFinding
 from triage.store import tables as t
 from triage.store.assessments import check_missed_in
 from triage.store.audit import append
+from triage.store.calibrations_in_force import hold_in
 from triage.store.codec import finding_to_json
 from triage.store.database import insert_new, writing
 from triage.store.findings import finding_digest
 from triage.store.monitoring_records import Observation
-from triage.store.observations import Step, observe_in
+from triage.store.observations import Step, lock_charts_in, observe_in
 from triage.store.records import Claim, PlannedDelivery
 from triage.store.rows import Part
 from triage.store.studies import change_held, held
@@ -47,6 +48,10 @@ class Results(Part):
         stays open and will be claimed again. `watched` is counted on the charts of its calibration, and an exam that
         was assessed as abnormal before is held against the new result. Returns False, and writes nothing, if the claim
         was lost.
+
+        Errors:
+            TriageError: The exam is flagged by a calibration that was taken out of use since it was looked up, or that
+                was changed. Nothing is written: the next attempt looks up again.
         """
         now = self._now()
         with writing(self._engine) as connection:
@@ -72,12 +77,25 @@ class Results(Part):
                 "dead": dead,
                 "finding_sha256": finding_digest(finding_to_json(finding)),
             }
-            # The audit trail is locked last, by whatever adds to it: charts and calibrations come before.
+            # The audit trail is locked last, by whatever adds to it: charts and then calibrations come before.
+            _hold_calibration(connection, finding, watched)
             if watched is not None:
                 observe_in(connection, now, watched.observation, watched.step)
             check_missed_in(connection, now, claim.study_instance_uid)
             append(connection, now, "result", claim.study_instance_uid, detail)
         return changed
+
+
+def _hold_calibration(connection: Connection, finding: StudyFinding, watched: Watched | None) -> None:
+    """No flag is stored by a calibration that is out of use: a suspension comes before, or waits for the commit.
+
+    Only flags wait for each other here. A suspension that this exam itself causes comes after (`observe_in` says why).
+    """
+    if finding.outcome is not Outcome.CONFIDENTLY_NORMAL or finding.operating_point is None:
+        return
+    if watched is not None:
+        lock_charts_in(connection, watched.observation)
+    hold_in(connection, finding.operating_point.id)
 
 
 def _insert_result(connection: Connection, finding: StudyFinding) -> None:

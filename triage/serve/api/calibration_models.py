@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from triage.core.governance import Act, Actor, CalibrationAct, CalibrationState, CalibrationVersion, Purpose, Role
 from triage.core.strata import Stratum
+from triage.decide.pooling import LEAST_LOCAL
 
 Text = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
 """PostgreSQL refuses NUL in any text."""
@@ -29,7 +30,11 @@ class Declarations(Body):
     label_source: Text = Field(default="", description="Who gave the BI-RADS categories, and how.")
     follow_up: Text = Field(default="", description="How long and by which source cancers were looked for.")
     consecutive: bool = Field(default=False, description="Every exam of the period is in the set: none was chosen.")
-    disjoint_from_training: Text = Field(default="", description="Why no patient of it trained the models.")
+    disjoint_from_training: Text = Field(
+        default="",
+        description="How no patient of it is known to have trained the models. Always asked for: an uploaded training"
+        " set shows overlaps only among keys made with the same secret.",
+    )
 
 
 class SetUpload(Body):
@@ -45,7 +50,8 @@ class SetUpload(Body):
         min_length=1,
         description="One an image: patient and exam (64 hexadecimal digits, HMAC-SHA-256 with a key of yours), site,"
         " manufacturer, model, software_version, acquisition_type, laterality, view, score (the fused logit), birads"
-        " (0 to 6), follow_up (may be left out). For training only `patient` is read.",
+        " (0 to 6), follow_up (may be left out). Only site and follow_up may be empty. For training only `patient` is"
+        " read. Patients who are in two sets are found only if the keys of both were made with one secret.",
     )
 
 
@@ -152,9 +158,15 @@ class Draft(Body):
     )
     calibration_set: str
     evaluation_set: str | None = None
-    pool_abnormals: bool = Field(default=False, description="Take abnormal exams of other strata for the safety limit.")
+    pool_abnormals: bool = Field(
+        default=False,
+        description="Take abnormal exams of other strata for the safety limit. Approved only if the stratum has"
+        f" {LEAST_LOCAL} patients with abnormal exams of its own, the strata do not differ, and it misses no more.",
+    )
     protocol: dict[str, Any] = Field(
-        default={}, description="Any of target_sensitivity, alpha, delta, alpha_severe, level, bootstraps."
+        default={},
+        description="Any of target_sensitivity, alpha, delta, alpha_severe, level, bootstraps. Weaker than"
+        " the default it can be evaluated and not approved.",
     )
     valid_days: int = Field(default=365, ge=1, le=3650)
 
@@ -254,7 +266,9 @@ class NewPerson(Body):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="Login name.")]
     printed_name: Name
-    roles: list[Role] = Field(min_length=1)
+    roles: list[Role] = Field(
+        min_length=1, description="Not `approver`: those are added with `triage user add` on the service's machine."
+    )
 
 
 class PersonMade(PersonModel):

@@ -32,14 +32,18 @@ Id = Annotated[str, Path(min_length=1, max_length=32, pattern=r"^[^\x00]*$")]
 _ANSWERS = problem_responses(401, 403, 404, 409, 422)
 _PLAIN_ACTS = (
     (Act.SHADOW, "Run beside the one in force", "Approved -> shadow. Nobody but its admins and approvers sees it."),
-    (Act.SUSPEND, "Put out of force at once", "Active -> suspended; one person suffices. Exams are not evaluated."),
+    (Act.SUSPEND, "Put out of force at once", "Active or replaced -> suspended; one person suffices."),
     (
         Act.REQUEST_REINSTATEMENT,
         "Ask for reinstatement",
         "The first of the two people whom a suspended calibration needs to come into force again.",
     ),
     (Act.REINSTATE, "Put in force again", "Suspended -> active, by an approver other than who asked for it."),
-    (Act.ROLL_BACK, "Go back to the version before", "Active -> rolled back; what it had replaced is in force again."),
+    (
+        Act.ROLL_BACK,
+        "Go back to the version before",
+        "Active -> rolled back; what it had replaced is in force again, if it has no open incident.",
+    ),
     (Act.RETIRE, "Put out of use for good", "By an admin."),
 )
 

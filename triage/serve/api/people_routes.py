@@ -1,10 +1,10 @@
-"""Serve: REST routes of the people who may act. The first admin is made on the command line."""
+"""Serve: REST routes of the people who may act. The first admin and every approver are made on the command line."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Path
 
-from triage.core.governance import Actor, Conflict, Role
+from triage.core.governance import Actor, Conflict, Forbidden, Role
 from triage.serve.api.acting import Acting, wrong_value
 from triage.serve.api.calibration_models import NewPerson, PersonMade, PersonModel
 from triage.serve.problems import problem_responses
@@ -21,7 +21,12 @@ def people_router(ledger: Ledger, acting: Acting) -> APIRouter:
 
     @router.post("", status_code=201, summary="Add a person", responses=problem_responses(401, 403, 409, 422))
     def post_person(actor: Annotated[Actor, admin], body: NewPerson) -> PersonMade:
-        """Answers the person's key, this once. A name is never given twice. By an admin."""
+        """Answers the person's key, this once. A name is never given twice. By an admin.
+
+        Approvers are not added here (403): an admin who could make one would hold both keys of an approval.
+        """
+        if Role.APPROVER in body.roles:
+            raise Forbidden("Nobody adds an approver over REST; on the machine of the service run `triage user add`.")
         if any(one.actor.name == body.name for one in ledger.people()):
             raise Conflict(f"There is a {body.name} already; a name is never given to another person.")
         with wrong_value():

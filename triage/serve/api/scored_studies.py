@@ -63,6 +63,8 @@ class ScoredStudies:
     def _problem(self, exam: LabelledExam, stratum_id: str | None) -> str | None:
         """What keeps an exam out of the set."""
         stratum = exam.stratum
+        if stratum.unnamed:
+            return f"its device does not say what it is ({', '.join(stratum.unnamed)} absent)"
         if (stratum.bundle_sha256, stratum.preprocessing) != (self._bundle.sha256, self._bundle.preprocessing):
             return "was scored by another model bundle; analyse it again"
         if stratum_id is not None and stratum.id != stratum_id:

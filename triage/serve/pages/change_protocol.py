@@ -6,6 +6,7 @@ Input: `ChangeMaterial`. Output: a section.
 from collections.abc import Mapping
 from typing import Any
 
+from triage.decide.pooling import LEAST_LOCAL, LEAST_P
 from triage.serve.pages.change_material import ChangeMaterial, DataSet
 from triage.serve.pages.document import Paragraph, Section, Table
 from triage.serve.pages.figures import BIRADS_ORDER, KIND_TITLES, percent
@@ -14,9 +15,13 @@ CRITERIA = {
     "not-evaluated": "The calibration was evaluated under its protocol.",
     "no-evaluation-set": "The rates are measured on a set of their own, not on the one that set the threshold.",
     "sample-too-small": "Both sets hold enough independent patients for what is to be shown.",
+    "protocol-beyond-limits": "The protocol is no weaker than the default: target, alpha, alpha for BI-RADS 4 to 6, "
+    "delta and level.",
     "patients-overlap": "No patient is in both the calibration set and the evaluation set.",
-    "training-overlap": "No patient of either set was used to train the models.",
-    "training-undeclared": "It is declared which patients the models were trained on.",
+    "training-overlap": "No patient key of either set is in a training set uploaded for the models. Keys made with "
+    "another secret cannot be compared.",
+    "training-undeclared": "It is declared how the patients of both sets are known to be apart from those that the "
+    "models were trained on.",
     "not-consecutive": "Both sets are declared to be consecutive samples.",
     "label-source-undeclared": "It is declared where the labels come from.",
     "follow-up-undeclared": "It is declared how long and how patients were followed up.",
@@ -24,7 +29,12 @@ CRITERIA = {
     "sensitivity-off-target": "The interval of the sensitivity on the evaluation set holds the target, unless safety "
     "limits the threshold.",
     "missed-above-limit": "The interval of the share of abnormals flagged does not lie above alpha.",
-    "threshold-out-of-bounds": "The threshold lies within the bounds that the bundle declared beforehand, if any.",
+    "too-few-local-abnormals": f"If abnormals of other strata are pooled, {LEAST_LOCAL} patients of this one have "
+    "abnormals too.",
+    "strata-differ": f"If they are pooled, the strata do not differ in what they miss (p of at least {LEAST_P}).",
+    "local-misses-above-limit": "If they are pooled, the interval of the share of this stratum's own abnormals flagged "
+    "does not lie above alpha.",
+    "threshold-out-of-bounds": "The threshold lies within the bounds that the bundle declared beforehand.",
     "expired": "The calibration has not expired.",
 }
 """What approval asks for, by the code of the refusal. See `triage.decide.approval`."""
@@ -33,9 +43,17 @@ _FROM_REPORT = {
     "categories-missing",
     "sensitivity-off-target",
     "missed-above-limit",
+    "too-few-local-abnormals",
+    "strata-differ",
+    "local-misses-above-limit",
     "threshold-out-of-bounds",
 }
-_FROM_EVALUATION = {"patients-overlap", "sensitivity-off-target", "missed-above-limit"}
+_FROM_EVALUATION = {
+    "patients-overlap",
+    "sensitivity-off-target",
+    "missed-above-limit",
+    "local-misses-above-limit",
+}
 
 _DECLARED = {
     "label_source": "Where the labels come from",

@@ -18,6 +18,8 @@ KIND_WORDS = {
 KIND_SHORT = {"image": "image", "exam_min": "exam"}
 KIND_TITLES = {"image": "Per image", "exam_min": "Per exam (least score of its views)"}
 
+PARTS = ("calibration", "evaluation")
+
 Rate = Mapping[str, Any]
 
 
@@ -88,11 +90,23 @@ def heterogeneity_text(report: Mapping[str, Any]) -> str:
         return "abnormals of this stratum only."
     found = report["heterogeneity"]
     if found is None:
-        return "abnormals of several strata were allowed, and there was one stratum to take them from."
+        return f"abnormals of several strata were allowed, and there was one stratum to take them from.{_local(report)}"
     return (
         f"abnormals of {found['strata']} strata together, normals of this one only. Test of whether the strata differ "
-        f"({found['test']}): p = {found['p']:.4f}."
+        f"({found['test']}): p = {found['p']:.4f}.{_local(report)}"
     )
+
+
+def _local(report: Mapping[str, Any]) -> str:
+    """How many of the pooled abnormals are the stratum's own, and what is missed of those; reports may not tell."""
+    kind = report["kinds"][report["kind"]]
+    told = {part: kind[part]["missed_local"] for part in PARTS if kind.get(part) and "missed_local" in kind[part]}
+    if not told:
+        return ""
+    if not any(rate["n"] for rate in told.values()):
+        return " No abnormal is of this stratum: nothing measured shows how many it misses."
+    missed = "; ".join(f"{full_rate(rate)} ({part} set)" for part, rate in told.items())
+    return f" Of this stratum's own abnormals are missed: {missed}."
 
 
 def threshold_of(version: CalibrationVersion) -> str:
@@ -126,7 +140,7 @@ GROUPS = {"abnormal": "abnormals", "severe": "BI-RADS 4, 5, 6", "normal": "norma
 def sample_lines(found: Mapping[str, Any]) -> tuple[Line, ...]:
     """How many rows each set has and how many are still missing, as `triage.decide.sample_size` counted them."""
     lines = []
-    for part in ("calibration", "evaluation"):
+    for part in PARTS:
         for group, counted in (found.get(part) or {}).items():
             name = f"{part.capitalize()} set, {GROUPS[group]}"
             lines.append(Line(name, _normals(counted) if group == "normal" else _abnormals(counted)))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from triage.core.governance import Act, CalibrationAct, CalibrationState, CalibrationVersion
+from triage.core.governance_rules import replaced
 
 _SIGNED = '--printed-name "YOUR NAME" --meaning "WHAT YOUR SIGNATURE MEANS"'
 _ANOTHER = "approver, neither author nor uploader of the data"
@@ -30,7 +31,7 @@ _ACTS: dict[CalibrationState, tuple[tuple[Act, str, str], ...]] = {
         (Act.SUSPEND, "Take it out of force at once; exams are not evaluated from then on.", "admin or approver"),
         (
             Act.ROLL_BACK,
-            "Take it back; the version that it replaced, if there is one, is in force again.",
+            "Take it back; the version that it replaced is in force again, if there is one without an open incident.",
             "admin or approver",
         ),
     ),
@@ -38,6 +39,11 @@ _ACTS: dict[CalibrationState, tuple[tuple[Act, str, str], ...]] = {
         (Act.REQUEST_REINSTATEMENT, "Ask for it to be put back in force.", "admin or approver"),
     ),
 }
+_SUSPEND_REPLACED = (
+    Act.SUSPEND,
+    "Take it out of use for exams of its time that are still to be decided, and keep roll-back from it.",
+    "admin or approver",
+)
 _REINSTATE = (Act.REINSTATE, "Put it back in force, as another person than the one who asked.", _ANOTHER)
 
 
@@ -46,6 +52,8 @@ def next_steps(
 ) -> tuple[Step, ...]:
     """The acts that are possible now; empty once a version is out of use for good."""
     acts = _ACTS.get(version.state, ())
+    if version.state is CalibrationState.RETIRED and replaced(history):
+        acts = (_SUSPEND_REPLACED,)
     if version.state is CalibrationState.SUSPENDED and _reinstatement_is_requested(history):
         acts = (_REINSTATE,)
     return tuple(Step(act, text, role, _command(version, act, in_force)) for act, text, role in acts)
@@ -57,5 +65,5 @@ def _reinstatement_is_requested(history: Sequence[CalibrationAct]) -> bool:
 
 
 def _command(version: CalibrationVersion, act: Act, in_force: CalibrationVersion | None) -> str:
-    replaced = f" --expected-active {in_force.id if in_force else 'none'}" if act is Act.ACTIVATE else ""
-    return f"triage calibration {act.value} {version.id}{replaced} {_SIGNED}"
+    instead_of = f" --expected-active {in_force.id if in_force else 'none'}" if act is Act.ACTIVATE else ""
+    return f"triage calibration {act.value} {version.id}{instead_of} {_SIGNED}"
