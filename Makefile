@@ -14,7 +14,7 @@ demo: $(VENV)/.demo
 	$(VENV)/bin/triage demo
 
 test: $(VENV)/.test
-	@echo "== test: ruff, mypy and the tests with DCMTK, dciodvfy and Chromium (about 4 minutes on two cores) =="
+	@echo "== test: ruff, mypy and the tests with DCMTK, dciodvfy and Chromium (about 8 minutes on two cores) =="
 	$(MAKE) --no-print-directory lint
 	$(PYTHON) -m pytest -q
 

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from _evidence import Row, record
@@ -33,6 +33,9 @@ from training.phantom.mutated_pixels import OUT_OF_DISTRIBUTION, PIXEL_MUTATIONS
 from training.phantom.mutated_studies import DEVICE_MUTATIONS, HARMLESS, STUDY_MUTATIONS
 from training.phantom.mutations import Mutation, Study
 
+if TYPE_CHECKING:
+    from refusal_port import Delivered
+
 MUTATIONS = (*header_mutations(), *STUDY_MUTATIONS, *DEVICE_MUTATIONS, *PIXEL_MUTATIONS)
 KINDS: dict[str, Sequence[Mutation]] = {"mutated": MUTATIONS, "odd": OUT_OF_DISTRIBUTION, "harmless": HARMLESS}
 SMALL = {"clean": 8, "mutated": len(MUTATIONS), "odd": len(OUT_OF_DISTRIBUTION), "harmless": len(HARMLESS)}
@@ -41,6 +44,8 @@ BASES_PER_LOOK = 5
 FIRST_BASE, FIRST_CLEAN = 610_000_000, 620_000_000
 """Seeds that no data set, test or tuning uses; `patient_id` holds nine digits."""
 SEED = 17
+STUDIES_A_SERVICE = 40
+"""Studies sent to one running service, all before the first answer is waited for."""
 
 
 @dataclass(frozen=True)
@@ -219,31 +224,36 @@ def control(plan: Plan, code: str, folder: Path) -> Row:
 
 def by_port(count: int, bundle: str) -> Row:
     """Mutated studies sent by DCMTK to a running service, answered over REST, reported to a DCMTK receiver."""
+    sendable = [one for one in MUTATIONS if one.sendable]
+    step = max(1, len(sendable) // max(count, 1))
+    picked = [(number, sendable[(number * step) % len(sendable)]) for number in range(count)]
+    bases = [phantom_exam(FIRST_BASE + number, vendor) for number, vendor in enumerate(VENDORS)]
+    refused = 0
+    # A service for every few: hundreds of refusals in a row would suspend its calibrations, and say so too.
+    for start in range(0, count, STUDIES_A_SERVICE):
+        found = _verdicts(picked[start : start + STUDIES_A_SERVICE], bases, bundle)
+        refused += sum(one.refused for one in found)
+        for one in found:
+            print(f"by port: {one.mutation:44} {one.outcome} {sorted(one.codes)}{'' if one.refused else '  <-- HOLE'}")
+    what = "mutated studies sent by storescu: not_evaluated over REST, coded reasons in the SR that storescp received"
+    return Row("refusals-port", what, refused, "studies", count, target=str(count), holds=refused == count)
+
+
+def _verdicts(picked: Sequence[tuple[int, Mutation]], bases: Sequence[Study], bundle: str) -> "list[Delivered]":
     from refusal_port import send, verdict
     from running_service import Service
 
-    sendable = [one for one in MUTATIONS if one.sendable]
-    step = max(1, len(sendable) // max(count, 1))
-    picked = [sendable[(number * step) % len(sendable)] for number in range(count)]
-    bases = [phantom_exam(FIRST_BASE + number, vendor) for number, vendor in enumerate(VENDORS)]
     with tempfile.TemporaryDirectory() as folder:
         service = Service(Path(folder), bundle)
         service.pacs.start()
         service.start()
         try:
-            sent = [
-                (send(service, bases[number % 4], one, number, Path(folder) / "out"), one)
-                for number, one in enumerate(picked)
-            ]
-            found = [verdict(service, study, one) for study, one in sent]
+            out = Path(folder) / "out"
+            sent = [(send(service, bases[number % len(bases)], one, number, out), one) for number, one in picked]
+            return [verdict(service, study, one) for study, one in sent]
         finally:
             service.stop()
             service.pacs.stop()
-    for one in found:
-        print(f"by port: {one.mutation:44} {one.outcome} {sorted(one.codes)}{'' if one.refused else '  <-- HOLE'}")
-    refused = sum(one.refused for one in found)
-    what = "mutated studies sent by storescu: not_evaluated over REST, coded reasons in the SR that storescp received"
-    return Row("refusals-port", what, refused, "studies", count, target=str(count), holds=refused == count)
 
 
 def main() -> None:
