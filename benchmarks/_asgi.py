@@ -1,10 +1,21 @@
 """Calls an ASGI application in process, without sockets and without a client's overhead."""
 
+import asyncio
 import json
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.types import ASGIApp, Message
+
+Result = TypeVar("Result")
+
+
+def complete(work: Coroutine[Any, Any, Result]) -> Result:
+    """Runs a coroutine to its end, in a thread of its own: the caller's may have an event loop already."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 @dataclass(frozen=True)

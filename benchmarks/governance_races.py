@@ -23,7 +23,7 @@ from unittest.mock import patch
 
 import _test_parts  # noqa: F401 - first, so that the parts are found
 from _activations import judge
-from _asgi import Caller
+from _asgi import Caller, complete
 from _evidence import Row, record
 from governance_checker import breaches, read
 from governed_service import DECLARATIONS, FAST, application, rows
@@ -224,7 +224,7 @@ def race_in(folder: Path, sequences: int, workers: int, seed: int = 1) -> Judged
         with reports_at_hand():
             return race, await run(race, sequences, workers, seed)
 
-    race, seconds = asyncio.run(whole())
+    race, seconds = complete(whole())
     roles = {name: {str(role) for role in held} for name, held in PEOPLE.items()}
     engine = open_database("", folder)
     activations, wrong = judge(engine, roles)

@@ -10,7 +10,6 @@ Run: OMP_NUM_THREADS=1 python benchmarks/simulated_sites.py [--sites 1000]
 """
 
 import argparse
-import asyncio
 import tempfile
 import time
 from collections import Counter
@@ -22,7 +21,7 @@ from typing import Any
 import _test_parts  # noqa: F401 - first, so that the parts are found
 import numpy as np
 import numpy.typing as npt
-from _asgi import Answer, Caller
+from _asgi import Answer, Caller, complete
 from _evidence import Row, record
 from governed_service import DECLARATIONS, FAST, application
 from served_exams import Archive
@@ -139,7 +138,7 @@ def run(sites: int) -> dict[str, Found]:
 
     for start in range(0, sites, SITES_A_LEDGER):
         with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
-            asyncio.run(some(Archive(Path(folder)), range(start, min(start + SITES_A_LEDGER, sites))))
+            complete(some(Archive(Path(folder)), range(start, min(start + SITES_A_LEDGER, sites))))
         print(f"{min(start + SITES_A_LEDGER, sites)} sites", flush=True)
     return found
 

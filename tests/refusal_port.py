@@ -38,7 +38,9 @@ def send(service: Service, base: Study, mutation: Mutation, number: int, folder:
             warnings.simplefilter("ignore")
             ds.save_as(folder / f"{number}-{position}.dcm", enforce_file_format=True)
         files.append(folder / f"{number}-{position}.dcm")
-    service.send(files)
+    # Without -R storescu proposes a list of classes that breast projections are not in, and gives up at the first.
+    sent = service.send(files, "-R")
+    assert sent.returncode == 0, sent.stderr
     for file in files:
         file.unlink()
     return str(study[0].StudyInstanceUID)
