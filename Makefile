@@ -24,7 +24,7 @@ lint: $(VENV)/.test
 	$(VENV)/bin/mypy
 
 bench: $(VENV)/.test
-	@echo "== bench: ratios to named peers in the same run (about 2 minutes) =="
+	@echo "== bench: ratios to named peers, and what the calibration promises (about 40 minutes; each file runs alone too) =="
 	for file in benchmarks/[a-z]*.py; do $(PYTHON) $$file || exit 1; done
 
 $(VENV)/bin/python:

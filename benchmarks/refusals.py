@@ -10,7 +10,6 @@ import argparse
 import json
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -136,9 +135,8 @@ def work(plan: Plan, share: int, done: set[tuple[str, int]], out: Path) -> None:
                 lines.flush()
 
 
-def run(plan: Plan, folder: Path) -> tuple[list[dict[str, Any]], float]:
-    """All answers, those of an earlier run in the same folder included, and the seconds that this one took."""
-    started = time.monotonic()
+def run(plan: Plan, folder: Path) -> list[dict[str, Any]]:
+    """All answers, those of an earlier run in the same folder included."""
     done = {(line["kind"], line["number"]) for line in _lines(folder)}
     context = get_context("spawn")
     arguments = [(plan, share, done, folder / f"part-{share}.jsonl") for share in range(plan.workers)]
@@ -150,7 +148,7 @@ def run(plan: Plan, folder: Path) -> tuple[list[dict[str, Any]], float]:
     if any(process.exitcode for process in processes):
         raise SystemExit(f"a process failed; see above. Its answers so far are in {folder}")
     wanted = set(plan.jobs())
-    return [line for line in _lines(folder) if (line["kind"], line["number"]) in wanted], time.monotonic() - started
+    return [line for line in _lines(folder) if (line["kind"], line["number"]) in wanted]
 
 
 def _lines(folder: Path) -> list[dict[str, Any]]:
@@ -181,7 +179,7 @@ _HOW = (
 )
 
 
-def rows_of(lines: Sequence[dict[str, Any]], seconds: float) -> list[Row]:
+def rows_of(lines: Sequence[dict[str, Any]]) -> list[Row]:
     """The figures of a run."""
     kinds = ("mutated", "clean", "odd", "harmless")
     bad, clean, odd, harmless = ([line for line in lines if line["kind"] == kind] for kind in kinds)
@@ -208,14 +206,13 @@ def rows_of(lines: Sequence[dict[str, Any]], seconds: float) -> list[Row]:
         Row("refusals-odd", "studies of noise, blur, inverted greys, rotation or another body part not evaluated",
             caught / len(odd), "share", len(odd), interval(caught, len(odd)),
             note="left to the out-of-distribution check; not among the mutated studies"),
-        Row("refusals-speed", "time of one study on one core", round(seconds, 3), "s", len(lines)),
     ]  # fmt: skip
 
 
 def control(plan: Plan, code: str, folder: Path) -> Row:
     """With one rule switched off the same benchmark must see flags."""
     folder.mkdir(exist_ok=True)
-    lines, _ = run(Plan({"mutated": 40}, code, plan.bundle, 1), folder)
+    lines = run(Plan({"mutated": 40}, code, plan.bundle, 1), folder)
     flagged = sum(line["flagged"] for line in lines)
     print(f"\nnegative control, rules of `{code}` switched off: {flagged} of {len(lines)} flagged")
     what = f"negative control: studies flagged with the rules of {code} switched off"
@@ -277,10 +274,10 @@ def main() -> None:
         if chosen.without:
             control(plan, chosen.without, folder)
             return
-        lines, seconds = run(plan, folder)
+        lines = run(plan, folder)
         for kind in numbers:
             table([line for line in lines if line["kind"] == kind], kind)
-        rows = rows_of(lines, seconds * plan.workers / max(len(lines), 1))
+        rows = rows_of(lines)
         rows.append(control(plan, "view-modifier", folder / "control"))
     if chosen.port or chosen.full:
         rows.append(by_port(chosen.port or 20, plan.bundle))
