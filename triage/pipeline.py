@@ -17,7 +17,7 @@ from triage import __version__
 from triage.accept.exam_rules import exam_reasons
 from triage.core.finding import ImageFinding, OperatingPoint, Outcome, StudyFinding
 from triage.core.governance import CalibrationState, CalibrationVersion
-from triage.core.reasons import CODE_VALUES, Reason, reason
+from triage.core.reasons import Reason, is_of_header, reason
 from triage.core.strata import Stratum
 from triage.decide.drift import baselines, step
 from triage.decide.rule import judge_exam
@@ -185,7 +185,7 @@ def _watched(answer: Answer, finding: StudyFinding) -> Watched | None:
     incomplete studies in a row must not suspend anything.
     """
     version = answer.calibration
-    if version is None or version.report is None or any(_is_of_header(found) for found in finding.reasons):
+    if version is None or version.report is None or any(is_of_header(found) for found in finding.reasons):
         return None
     observation = Observation(
         study_instance_uid=finding.study_instance_uid,
@@ -198,10 +198,6 @@ def _watched(answer: Answer, finding: StudyFinding) -> Watched | None:
         baselines=baselines(version.report, version.kind),
     )
     return Watched(observation, step)
-
-
-def _is_of_header(found: Reason) -> bool:
-    return CODE_VALUES[found.code].startswith("TRI-2")
 
 
 def _differences(strata: Sequence[Stratum]) -> str:

@@ -76,13 +76,14 @@ class Bench:
         digest = (scorer or self.scorer).engine.bundle.sha256
         return stratum_of(headers_of(self.files[:1])[0].attributes, digest, str(PREPROCESSING_VERSION))
 
-    def receive(self, study: str, files: Sequence[Path] | None = None) -> str:
-        """The exam as another study; its UID."""
+    def receive(self, study: str, files: Sequence[Path] | None = None, without: str = "") -> str:
+        """The exam as another study, maybe without an attribute; its UID."""
         assert self.pipeline
         uid = f"1.2.826.0.1.3680043.10.1338.77.{study}"
         due = partial(due_at, quiet=-MINUTE, max_wait=-MINUTE)
         for number, (file, header) in enumerate(zip(files or self.files, headers_of(files or self.files), strict=True)):
-            own = replace(header, study_instance_uid=uid, sop_instance_uid=f"{uid}.{number}")
+            said = {name: value for name, value in header.attributes.items() if name != without}
+            own = replace(header, study_instance_uid=uid, sop_instance_uid=f"{uid}.{number}", attributes=said)
             # The digest of the pixels, so that views are prepared once.
             digest = f"{int(study):032x}{number:032x}"
             self.ledger.record_instance(own, digest, str(file), due)

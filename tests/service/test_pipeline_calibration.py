@@ -1,9 +1,10 @@
 """Which calibration decides a study, what its charts count, and what runs in its shadow."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from governance_samples import ADMIN, a_set, a_shadow, an_active, signed
+from governance_samples import ADMIN, a_set, a_shadow, an_active, shipped, signed
 from pipeline_bench import Bench
 
 from triage.core.finding import Outcome
@@ -140,3 +141,12 @@ def test_every_decision_replays(bench: Bench) -> None:
         point = finding.operating_point
         version = bench.ledger.calibration(point.id) if point else None
         assert replay(finding, version.operating_point if version else None).identical
+
+
+def test_a_device_that_does_not_say_what_it_is_is_never_calibrated(bench: Bench) -> None:
+    nameless = replace(bench.stratum(), software_version="")
+    bench.ledger.adopt([shipped(nameless)])
+    bench.receive("1", without="SoftwareVersions")
+    finding = bench.analyse()
+    assert codes(finding) == ["uncalibrated-device"]
+    assert "SoftwareVersions absent" in finding.reasons[0].text

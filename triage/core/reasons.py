@@ -83,3 +83,8 @@ CODE_VALUES = MappingProxyType({code: value for code, (value, _) in _CATALOGUE.i
 def reason(code: str, text: str | None = None, sop_instance_uid: str | None = None) -> Reason:
     """A reason of the catalogue; `text` replaces the catalogue's sentence. An unknown code raises KeyError."""
     return Reason(code, text or SENTENCES[code], sop_instance_uid)
+
+
+def is_of_header(found: Reason) -> bool:
+    """True for what headers tell (TRI-2xx), before anybody looked at pixels or ran a model."""
+    return CODE_VALUES[found.code].startswith("TRI-2")

@@ -43,7 +43,7 @@ class Audit(Part):
                     return int(id_)
                 digest = stored[-1].decode()
             columns = t.audit_head.c
-            statement = select(columns.id, _bytes(connection, columns.digest), columns.length)
+            statement = select(columns.id, stored_bytes(connection, columns.digest), columns.length)
             head = [tuple(row) for row in connection.execute(statement)]
         return None if head == [(_HEAD_ID, digest.encode(), length)] else 0
 
@@ -73,11 +73,11 @@ def _stored_rows(connection: Connection) -> Iterator[Any]:
     if connection.dialect.name == "postgresql":
         at = func.to_char(func.timezone("UTC", columns.at), "YYYY-MM-DD HH24:MI:SS.US")
     texts = (at, columns.event, columns.study_instance_uid, columns.detail, columns.digest)
-    statement = select(columns.id, *(_bytes(connection, one) for one in texts)).order_by(columns.id)
+    statement = select(columns.id, *(stored_bytes(connection, one) for one in texts)).order_by(columns.id)
     return iter(connection.execution_options(yield_per=_BATCH).execute(statement))
 
 
-def _bytes(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:
+def stored_bytes(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:
     """The stored bytes: what was damaged need not be text any more, and must not stop the check."""
     if connection.dialect.name == "postgresql":
         return func.convert_to(cast(column, Text), "UTF8")

@@ -5,12 +5,13 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, LargeBinary, RowMapping, Text, cast, exists, func, select
+from sqlalchemy import Connection, RowMapping, exists, select
 from sqlalchemy.exc import DBAPIError
 
 from triage.core.errors import TriageError
 from triage.core.finding import StudyFinding
 from triage.store import tables as t
+from triage.store.audit import stored_bytes
 from triage.store.codec import finding_from_json
 from triage.store.database import reading
 from triage.store.monitoring_records import StoredFinding
@@ -71,18 +72,11 @@ def finding_digest(content: dict[str, Any]) -> str:
 def _results(connection: Connection) -> Any:
     columns = (t.result.c.result_id, t.result.c.study_instance_uid, t.result.c.revision, t.result.c.outcome)
     return (
-        select(*columns, _bytes(connection, t.result.c.finding).label("finding"))
+        select(*columns, stored_bytes(connection, t.result.c.finding).label("finding"))
         .add_columns(t.study.c.result_id.label("in_force"), t.study.c.rev, t.study.c.done_rev)
         .join(t.study, t.study.c.study_instance_uid == t.result.c.study_instance_uid)
         .order_by(t.result.c.result_id)
     )
-
-
-def _bytes(connection: Connection, column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The stored bytes: what was damaged need not be JSON, or text, any more, and must not stop the check."""
-    if connection.dialect.name == "postgresql":
-        return func.convert_to(cast(column, Text), "UTF8")
-    return cast(column, LargeBinary)
 
 
 def _json(stored: bytes) -> dict[str, Any]:
@@ -103,7 +97,7 @@ def _read(connection: Connection, statement: Any) -> list[StoredFinding]:
 def _audited(connection: Connection, studies: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """Details of the `result` events of each study, oldest first."""
     statement = (
-        select(t.audit.c.study_instance_uid, _bytes(connection, t.audit.c.detail))
+        select(t.audit.c.study_instance_uid, stored_bytes(connection, t.audit.c.detail))
         .where(t.audit.c.study_instance_uid.in_(studies), t.audit.c.event == "result")
         .order_by(t.audit.c.id)
     )
