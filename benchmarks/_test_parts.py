@@ -3,5 +3,6 @@
 import sys
 from pathlib import Path
 
-# The root first: `tests/training` must not hide the package `training`.
-sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "tests")]
+# The root comes first: `tests/training` must not hide the package `training`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))

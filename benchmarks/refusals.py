@@ -23,8 +23,9 @@ import numpy as np
 from _evidence import Row, record
 from scipy.stats import binomtest
 
-# The root first: `tests/training` must not hide the package `training`.
-sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "tests")]
+# The root comes first: `tests/training` must not hide the package `training`.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from refusal_run import VENDORS, Run, mutated, phantom_exam, prepared_process, without
 
